@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+// Arrows point down only: PlexusCLI -> Plexus -> RendezvousDHT, HolePunching -> Rendezvous, STUN, Identity -> Datagrams.
+let package = Package(
+  name: "plexus",
+  products: [
+    .library(name: "Plexus", targets: ["Plexus"]),
+    .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
+    .executable(name: "plexus", targets: ["PlexusCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.0"),
+    .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0"),
+  ],
+  targets: [
+    // Values every core speaks: addresses, datagrams, instants. No I/O, no clock.
+    .target(name: "Datagrams", swiftSettings: strict),
+    // The one UDP socket driver, on SwiftNIO.
+    .target(
+      name: "DatagramSockets",
+      dependencies: ["Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
+      swiftSettings: strict),
+    .target(name: "STUN", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
+    .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
+    .target(
+      name: "Identity",
+      dependencies: [
+        crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "X509", package: "swift-certificates"),
+        .product(name: "SwiftASN1", package: "swift-asn1"), logging,
+      ], swiftSettings: strict),
+    .target(name: "Rendezvous", dependencies: ["Datagrams", "Identity", crypto, logging], swiftSettings: strict),
+    .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
+    .target(
+      name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+    .target(
+      name: "Plexus",
+      dependencies: [
+        "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
+        logging,
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "PlexusCLI",
+      dependencies: [
+        "Plexus", "Identity", logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
+    .target(
+      name: "PlexusTesting",
+      dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
+      swiftSettings: strict),
+    .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
+    .testTarget(name: "STUNTests", dependencies: ["STUN", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(
+      name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
+      resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
+    .testTarget(
+      name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),
+  ],
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,1 @@
+int plexus_dht_placeholder;
