@@ -55,10 +55,12 @@ let package = Package(
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
         logging,
       ], swiftSettings: strict),
+    // What the command lines share: configuration file, log, failures.
+    .target(name: "CLISupport", dependencies: [logging], swiftSettings: strict),
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "Plexus", "Identity", logging,
+        "Plexus", "Identity", "CLISupport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
@@ -74,7 +76,9 @@ let package = Package(
     .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
     .testTarget(
       name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
-    .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
+    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17

@@ -5,8 +5,9 @@ import NIOPosix
 /// A bound, unconnected UDP socket whose datagrams are pulled by one reader at a time.
 ///
 /// It stays unconnected so that datagrams of many sources arrive, and so that ICMP errors (which low-TTL datagrams
-/// call for on purpose) are not reported as failures of later calls. SO_REUSEADDR is set, so that a payload program may
-/// bind the port in the moment the socket is closed. Datagrams that nobody pulls are dropped past a bound.
+/// call for on purpose) are not reported as failures of later calls. SO_REUSEADDR is not set: a UDP port is free in the
+/// moment its socket is closed, and two sockets that share a port would steal each other's datagrams. Datagrams that
+/// nobody pulls are dropped past a bound.
 public final class UDPSocket: Sendable {
   /// The address that was asked for, with the port that the kernel gave.
   public let localEndpoint: Endpoint
@@ -22,7 +23,6 @@ public final class UDPSocket: Sendable {
     do {
       let eventLoop = group.next()
       let (channel, inbox) = try await DatagramBootstrap(group: eventLoop)
-        .channelOption(.socketOption(.so_reuseaddr), value: 1)
         .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
         .bind(to: local.socketAddress())
         .flatMapThrowing { channel in

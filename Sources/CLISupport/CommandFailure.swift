@@ -1,0 +1,37 @@
+import Glibc
+
+/// A failure as a command line shows it: one sentence on standard error and an exit status of `sysexits.h`.
+public struct CommandFailure: Error, Sendable, CustomStringConvertible {
+  /// Exit statuses, after `sysexits.h`, so that scripts can tell what to mend.
+  public enum Status: Int32, Sendable {
+    /// An option or its value is wrong.
+    case usage = 64
+    /// A file is missing or cannot be read.
+    case noInput = 66
+    /// A host, server or peer did not answer, or the network does not let us through.
+    case unavailable = 69
+    /// Anything else that the operating system refused.
+    case system = 71
+    /// A file cannot be written.
+    case cannotCreate = 73
+    /// An identity or a configuration file is there but unusable.
+    case configuration = 78
+  }
+
+  /// What the process exits with.
+  public var status: Status
+  /// What happened, to whom, and what to do next.
+  public var description: String
+
+  /// A sentence with an exit status.
+  public init(_ status: Status, _ description: String) {
+    self.status = status
+    self.description = description
+  }
+}
+
+/// Writes one line to standard error, whatever is inside `text`.
+public func writeLineToStandardError(_ text: String) {
+  let line = text.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n"
+  _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+}

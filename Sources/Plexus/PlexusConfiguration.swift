@@ -1,0 +1,34 @@
+import Datagrams
+import Rendezvous
+import RendezvousDHT
+
+/// What a passage needs to know besides who is at its ends.
+public struct PlexusConfiguration: Sendable {
+  /// The application's name; only peers that use the same one meet. 1 to 255 bytes.
+  public var application: String
+  /// STUN servers, asked all at once; two or more plain ones also tell whether the NAT is symmetric.
+  public var stunServers: [HostAndPort]
+  /// The local endpoint to punch; port 0 takes another free one for each passage.
+  public var localEndpoint: Endpoint = .any(.v4)
+  /// The DHT by which peers meet.
+  public var dht = DHTConfiguration()
+  /// TTL or hop limit of the datagrams that open the own NAT and must not reach the peer's: 1 to 255, the reference's 7.
+  public var punchHops: UInt8 = 7
+  /// How long the two sides try to hear each other once addresses are exchanged.
+  public var handshakeTimeout: Duration = .seconds(60)
+  /// How long an inviter waits for the peer's answer.
+  public var responseTimeout: Duration = .seconds(60)
+  /// The words that name the kinds of message on the rendezvous.
+  public var subjects = Subjects()
+  /// The folder in which the puzzles that were seen are remembered, so that old messages cannot be replayed after a restart.
+  public var stateFolder: String
+  /// How many invitations an acceptor serves at once; more wait for their turn.
+  public var maximumAttempts = 256
+
+  /// A configuration with everything else at its default.
+  public init(application: String, stunServers: [HostAndPort], stateFolder: String) {
+    self.application = application
+    self.stunServers = stunServers
+    self.stateFolder = stateFolder
+  }
+}

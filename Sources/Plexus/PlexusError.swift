@@ -1,0 +1,54 @@
+/// Why something did not work: what happened, to whom, and what to do next.
+///
+/// `description` is one sentence for people; `code` is for programs. No secret is ever part of it.
+public struct PlexusError: Error, Sendable, CustomStringConvertible {
+  /// The kinds of failure.
+  public enum Code: String, Sendable, CaseIterable {
+    /// An option is missing, unknown, or has a value that does not fit.
+    case invalidOption
+    /// A file or folder is missing or cannot be read or written.
+    case unreadableFile
+    /// The application repository holds no such peer.
+    case unknownPeer
+    /// A certificate or private key is there but cannot be used.
+    case unusableIdentity
+    /// The local UDP port, or the DHT's, is taken by another program.
+    case portTaken
+    /// No STUN server told the public address.
+    case noSTUNAnswer
+    /// Our NAT gives every destination another public port, so that no peer can be told where to send.
+    case symmetricNAT
+    /// The rendezvous network could not be joined.
+    case rendezvousUnreachable
+    /// The peer did not answer the invitation in time.
+    case unanswered
+    /// The peer answered that it cannot make a passage, and why.
+    case declined
+    /// The addresses were exchanged, but no datagrams pass between the two NATs.
+    case peerNotReached
+    /// The payload program could not be started.
+    case payloadNotStarted
+    /// Something that has no kind of its own; the description says what.
+    case other
+  }
+
+  /// The kind of failure.
+  public var code: Code
+  /// What happened, to whom.
+  public var message: String
+  /// What to do next; empty where the message says it.
+  public var advice: String
+  /// The error below, if there was one.
+  public var cause: (any Error)?
+
+  /// A failure with its sentence.
+  public init(_ code: Code, _ message: String, advice: String = "", cause: (any Error)? = nil) {
+    self.code = code
+    self.message = message
+    self.advice = advice
+    self.cause = cause
+  }
+
+  /// The message and the advice, in one line.
+  public var description: String { advice.isEmpty ? message : "\(message); \(advice)" }
+}

@@ -1,0 +1,27 @@
+import CLISupport
+import Identity
+import Plexus
+
+extension CommandFailure {
+  /// The failure as the command line shows it; nil for errors of the argument parser, which knows best.
+  init?(describing error: any Error) {
+    switch error {
+    case let error as CommandFailure: self = error
+    case let error as PlexusError: self.init(error.code.status, error.description)
+    case let error as IdentityError: self.init(.configuration, error.description)
+    default: return nil
+    }
+  }
+}
+
+extension PlexusError.Code {
+  fileprivate var status: CommandFailure.Status {
+    switch self {
+    case .invalidOption: .usage
+    case .unreadableFile: .noInput
+    case .unknownPeer, .unusableIdentity: .configuration
+    case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached: .unavailable
+    case .portTaken, .payloadNotStarted, .other: .system
+    }
+  }
+}

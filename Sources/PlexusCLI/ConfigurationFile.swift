@@ -1,0 +1,65 @@
+import ArgumentParser
+import CLISupport
+import Glibc
+
+extension PlexusOptions {
+  /// Adds what the file of `--config` says, if there is one; the command line wins.
+  ///
+  /// - Throws: ``CommandFailure`` that names the file and the line.
+  func addingConfigurationFile() throws(CommandFailure) -> PlexusOptions {
+    guard let config else { return self }
+    let fromFile = try Self.parse(configurationFile: config)
+    var merged = self
+    merged.accept = accept || fromFile.accept
+    merged.stunServer = stunServer.isEmpty ? fromFile.stunServer : stunServer
+    merged.dhtBootstrap = dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : dhtBootstrap
+    for option in Self.singleOptions where merged[keyPath: option] == nil {
+      merged[keyPath: option] = fromFile[keyPath: option]
+    }
+    return merged
+  }
+
+  private static var singleOptions: [WritableKeyPath<PlexusOptions, String?>] {
+    [
+      \.appID, \.appRepo, \.hostInfo, \.peerInfo, \.stunClient, \.dhtPort, \.dhtNetwork, \.emailSmtps, \.emailImaps,
+      \.emailLogin, \.emailPassword, \.emailCert, \.emailKey, \.emailCa, \.punchHops, \.execCommand, \.execArgs,
+      \.execPwd, \.execLog, \.execEnv, \.logLevel, \.logFile,
+    ]
+  }
+
+  /// Each setting is read as the option of its name, so that both know the same names and spellings.
+  private static func parse(configurationFile path: String) throws(CommandFailure) -> PlexusOptions {
+    let file: INIFile
+    do {
+      file = try INIFile(parsing: readTextFile(path, limit: INIFile.maximumBytes))
+    } catch let error as INIError {
+      throw CommandFailure(.configuration, "\(path), \(error)")
+    } catch let error as CommandFailure {
+      throw error
+    } catch {
+      throw CommandFailure(.noInput, "cannot read \(path): \(error)")
+    }
+    var arguments: [String] = []
+    for entry in file.entries {
+      let argument: [String]
+      switch (entry.name, entry.value.lowercased()) {
+      case ("accept", "1"), ("accept", "true"), ("accept", "yes"), ("accept", "on"): argument = ["--accept"]
+      case ("accept", "0"), ("accept", "false"), ("accept", "no"), ("accept", "off"): argument = []
+      case ("accept", _):
+        throw CommandFailure(.configuration, "\(path), line \(entry.line): accept is true or false, not \(entry.value)")
+      case ("config", _):
+        throw CommandFailure(.configuration, "\(path), line \(entry.line): a configuration file names no other one")
+      default: argument = ["--\(entry.name)=\(entry.value)"]
+      }
+      // One by one, so that the message can tell the line.
+      do { _ = try PlexusOptions.parse(argument) } catch {
+        throw CommandFailure(
+          .configuration, "\(path), line \(entry.line): \"\(entry.name)\" is no option of plexus; see plexus --help")
+      }
+      arguments += argument
+    }
+    do { return try PlexusOptions.parse(arguments) } catch {
+      throw CommandFailure(.configuration, "\(path): \(PlexusOptions.message(for: error))")
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import Glibc
+
+/// The environment variables of a run, as a value so that tests can choose them.
+struct Environment: Sendable {
+  var variables: [String: String]
+
+  /// The process' own.
+  static var current: Environment {
+    var variables: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+      let text = String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      }
+      next += 1
+    }
+    return Environment(variables: variables)
+  }
+
+  /// A variable's value; an empty one counts as not set.
+  subscript(name: String) -> String? { variables[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+  /// The folder for what must outlive a run but is nobody's configuration (XDG base directory specification).
+  var stateFolder: String {
+    if let folder = self["XDG_STATE_HOME"], folder.hasPrefix("/") { return folder + "/plexus" }
+    if let home = self["HOME"] { return home + "/.local/state/plexus" }
+    return "/var/tmp/plexus-\(getuid())"
+  }
+}

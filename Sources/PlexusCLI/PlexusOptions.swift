@@ -1,0 +1,109 @@
+import ArgumentParser
+
+/// The options of `plexus`, each in the spellings of the deployed C++ tool. All are optional here, because a configuration file may
+/// hold them; `Settings` says what is missing.
+struct PlexusOptions: ParsableArguments {
+  @Flag(help: "Accept invitations, again and again; without it, invite once.")
+  var accept = false
+
+  @Option(
+    name: [.customLong("app-id"), .customLong("app-name")],
+    help: ArgumentHelp("Name of the application; both sides use the same.", valueName: "name"))
+  var appID: String?
+
+  @Option(help: ArgumentHelp("Folder of identities, the application repository. (default: .)", valueName: "folder"))
+  var appRepo: String?
+
+  @Option(
+    name: [.customLong("host-info"), .customLong("host-id")],
+    help: ArgumentHelp(
+      "Own identity; may be left out where the repository holds one private key.", valueName: "owner/pin"))
+  var hostInfo: String?
+
+  @Option(
+    name: [.customLong("peer-info"), .customLong("peer-id")],
+    help: ArgumentHelp(
+      "Peer's identity; with --accept either half may be given alone, or nothing for any peer of the repository.",
+      valueName: "owner/pin"))
+  var peerInfo: String?
+
+  @Option(
+    name: [.customLong("stun-server"), .customLong("udp-stun")],
+    help: ArgumentHelp(
+      "STUN server, port 3478; several may be given, repeated or with commas.", valueName: "host[:port]"))
+  var stunServer: [String] = []
+
+  @Option(
+    name: [.customLong("stun-client"), .customLong("udp-bind")],
+    help: ArgumentHelp("Local address and port of the passage. (default: 0.0.0.0:0)", valueName: "address:port"))
+  var stunClient: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "DHT nodes to join by, separated by commas. (default: bootstrap.jami.net:4222)", valueName: "host[:port]"))
+  var dhtBootstrap: [String] = []
+
+  @Option(help: ArgumentHelp("Local port of the DHT node. (default: 4222, or any if that is taken)", valueName: "port"))
+  var dhtPort: String?
+
+  @Option(help: ArgumentHelp("DHT network. (default: 0)", valueName: "number"))
+  var dhtNetwork: String?
+
+  @Option(help: ArgumentHelp("SMTP server of the email rendezvous.", valueName: "host[:port]"))
+  var emailSmtps: String?
+
+  @Option(help: ArgumentHelp("IMAP server of the email rendezvous.", valueName: "host[:port]"))
+  var emailImaps: String?
+
+  @Option(help: ArgumentHelp("Account of the email rendezvous.", valueName: "login"))
+  var emailLogin: String?
+
+  @Option(help: ArgumentHelp("Its password.", valueName: "password"))
+  var emailPassword: String?
+
+  @Option(help: ArgumentHelp("TLS client certificate for the mail servers.", valueName: "file"))
+  var emailCert: String?
+
+  @Option(help: ArgumentHelp("Its private key.", valueName: "file"))
+  var emailKey: String?
+
+  @Option(help: ArgumentHelp("CA to trust for the mail servers.", valueName: "file"))
+  var emailCa: String?
+
+  @Option(
+    name: [.customLong("punch-hops"), .customLong("nat-hops")],
+    help: ArgumentHelp("TTL of the datagram that opens the own NAT. (default: 7)", valueName: "1-255"))
+  var punchHops: String?
+
+  @Option(
+    name: [.customLong("exec-command"), .customLong("exec-cmd")],
+    help: ArgumentHelp("Program to run when the passage is made.", valueName: "program"))
+  var execCommand: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Its arguments, with wildcards. (default: %innerip% %innerport% %outerip% %outerport% %peerip% %peerport%)",
+      valueName: "arguments"))
+  var execArgs: String?
+
+  @Option(help: ArgumentHelp("Its working directory, wildcards allowed.", valueName: "folder"))
+  var execPwd: String?
+
+  @Option(help: ArgumentHelp("File for its output, wildcards allowed.", valueName: "file"))
+  var execLog: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Variables of its environment, wildcards allowed.", valueName: "KEY=VALUE ..."))
+  var execEnv: String?
+
+  @Option(help: ArgumentHelp("fatal, error, warning, info, debug or trace. (default: info)", valueName: "level"))
+  var logLevel: String?
+
+  @Option(help: ArgumentHelp("File to append the log to; %p is the process id.", valueName: "file"))
+  var logFile: String?
+
+  @Option(help: ArgumentHelp("File of `name = value` lines with any of these options.", valueName: "file"))
+  var config: String?
+}

@@ -1,0 +1,134 @@
+import CLISupport
+import Datagrams
+import Identity
+import Logging
+import Plexus
+import Rendezvous
+import RendezvousDHT
+
+/// The options of a run, read and checked: nothing here can be wrong any more.
+struct Settings {
+  enum Role {
+    case accepting(IdentityPattern)
+    case inviting(IdentityName)
+  }
+
+  var role: Role
+  var host: IdentityName?
+  var repositoryPath: String
+  var configuration: PlexusConfiguration
+  var payload: Payload
+  var logLevel: Logger.Level
+  var logFile: String?
+
+  /// Checks the options, and says of the first that is wrong what it should be.
+  init(_ options: PlexusOptions, environment: Environment) throws {
+    let email = [options.emailSmtps, options.emailImaps, options.emailLogin, options.emailPassword]
+    guard email.allSatisfy({ $0 == nil }) else {
+      throw CommandFailure(
+        .usage, "this version meets peers over the DHT only, not by email; leave out the --email-* options")
+    }
+    guard let application = options.appID, (1...255).contains(application.utf8.count) else {
+      throw Self.missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
+    }
+    guard !options.stunServer.isEmpty else {
+      throw Self.missing("stun-server", "name at least one STUN server, such as --stun-server=stun.example.org:3478")
+    }
+    guard let command = options.execCommand else {
+      throw Self.missing("exec-command", "name the program to run when the passage is made")
+    }
+    repositoryPath = options.appRepo ?? "."
+    host = try options.hostInfo.map(IdentityName.init)
+    role = try Self.role(options)
+    payload = try Payload(
+      command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
+      log: options.execLog, environment: options.execEnv ?? "")
+    logLevel =
+      try Self.value(options.logLevel, of: "log-level", "fatal, error, warning, info, debug or trace") {
+        CLISupport.logLevel(named: $0)
+      } ?? .info
+    logFile = options.logFile
+    configuration = PlexusConfiguration(
+      application: application, stunServers: try Self.hosts(options.stunServer, of: "stun-server"),
+      stateFolder: environment.stateFolder)
+    try configuration.apply(options)
+    try configuration.apply(environment)
+  }
+
+  private static func role(_ options: PlexusOptions) throws -> Role {
+    if options.accept { return .accepting(try options.peerInfo.map(IdentityPattern.init) ?? .any) }
+    guard let peer = options.peerInfo else {
+      throw missing("peer-info", "name the peer to invite as OWNER/PIN, or --accept invitations")
+    }
+    return .inviting(try IdentityName(peer))
+  }
+
+  private static func missing(_ option: String, _ advice: String) -> CommandFailure {
+    CommandFailure(.usage, "--\(option) is missing: \(advice)")
+  }
+
+  /// Reads one option's value, or fails with what it should be.
+  fileprivate static func value<Value>(
+    _ text: String?, of option: String, _ expected: String, _ read: (String) -> Value?
+  ) throws(CommandFailure) -> Value? {
+    guard let text else { return nil }
+    guard let value = read(text) else {
+      throw CommandFailure(.usage, "--\(option) is \(expected), not \"\(text)\"")
+    }
+    return value
+  }
+
+  fileprivate static func hosts(_ texts: [String], of option: String) throws(CommandFailure) -> [HostAndPort] {
+    var hosts: [HostAndPort] = []
+    for text in texts.flatMap({ $0.split { $0 == "," || $0 == ";" || $0.isWhitespace } }) {
+      guard let host = try value(String(text), of: option, "host[:port]", HostAndPort.init), !hosts.contains(host)
+      else {
+        continue
+      }
+      hosts.append(host)
+    }
+    guard !hosts.isEmpty else { throw CommandFailure(.usage, "--\(option) is empty: name at least one host[:port]") }
+    return hosts
+  }
+}
+
+extension PlexusConfiguration {
+  fileprivate mutating func apply(_ options: PlexusOptions) throws(CommandFailure) {
+    if let endpoint = try Settings.value(
+      options.stunClient, of: "stun-client", "a local address:port, IPv6 in brackets", Endpoint.init)
+    {
+      localEndpoint = endpoint
+    }
+    if let hops = try Settings.value(options.punchHops, of: "punch-hops", "a number from 1 to 255", { UInt8($0) }) {
+      guard hops > 0 else { throw CommandFailure(.usage, "--punch-hops is a number from 1 to 255, not 0") }
+      punchHops = hops
+    }
+    if !options.dhtBootstrap.isEmpty {
+      dht.bootstrap = try Settings.hosts(options.dhtBootstrap, of: "dht-bootstrap")
+    }
+    if let port = try Settings.value(options.dhtPort, of: "dht-port", "a port from 0 to 65535", { UInt16($0) }) {
+      dht.port = .fixed(port)
+    }
+    if let network = try Settings.value(options.dhtNetwork, of: "dht-network", "a 32-bit number", { UInt32($0) }) {
+      dht.network = network
+    }
+  }
+
+  /// The variables that the deployed C++ tool knows, too.
+  fileprivate mutating func apply(_ environment: Environment) throws(CommandFailure) {
+    if let timeout = try Self.milliseconds("PLEXUS_HANDSHAKE_TIMEOUT", environment) { handshakeTimeout = timeout }
+    if let timeout = try Self.milliseconds("PLEXUS_RESPONSE_TIMEOUT", environment) { responseTimeout = timeout }
+    if let token = environment["PLEXUS_INVITE_TOKEN"] { subjects.invite = token }
+    if let token = environment["PLEXUS_ACCEPT_TOKEN"] { subjects.accept = token }
+    if let token = environment["PLEXUS_ADVENT_TOKEN"] { subjects.advent = token }
+  }
+
+  private static func milliseconds(_ name: String, _ environment: Environment) throws(CommandFailure) -> Duration? {
+    guard let text = environment[name] else { return nil }
+    // A day is more than anybody waits.
+    guard let number = Int64(text), (1...86_400_000).contains(number) else {
+      throw CommandFailure(.usage, "\(name) is a number of milliseconds from 1 to 86400000, not \"\(text)\"")
+    }
+    return .milliseconds(number)
+  }
+}
