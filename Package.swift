@@ -56,13 +56,15 @@ let package = Package(
         logging,
       ], swiftSettings: strict),
     // What the command lines share: configuration file, log, failures.
-    .target(name: "CLISupport", dependencies: [logging], swiftSettings: strict),
+    .target(
+      name: "CLISupport",
+      dependencies: [logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
+      swiftSettings: strict),
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
         "Plexus", "Identity", "CLISupport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
       name: "PlexusTesting",

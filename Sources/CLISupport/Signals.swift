@@ -1,0 +1,36 @@
+import Dispatch
+import Glibc
+import UnixSignals
+
+extension CommandFailure {
+  /// The failure of a run that a signal ended before it was done.
+  public init(interruptedBy signal: UnixSignal) {
+    self.init(signal == .sigint ? .interrupted : .terminated, "ended by \(signal) before the passage was made")
+  }
+}
+
+/// Runs `perform` until it returns, throws, or SIGINT or SIGTERM comes; then cancels it and calls `interrupted`.
+///
+/// A run that does not end within two seconds of the signal is ended hard: whoever presses Ctrl-C wants the prompt back.
+public func untilSignal(
+  interrupted: @Sendable @escaping (UnixSignal) throws -> Void, perform: @Sendable @escaping () async throws -> Void
+) async throws {
+  let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+  try await withThrowingTaskGroup { group in
+    group.addTask { try await perform() }
+    group.addTask {
+      for await signal in signals {
+        DispatchQueue.global().asyncAfter(deadline: .now() + 2) { _exit(128 + signal.number) }
+        try interrupted(signal)
+        return
+      }
+      // Cancelled because the work is done.
+    }
+    defer { group.cancelAll() }
+    try await group.next()
+  }
+}
+
+extension UnixSignal {
+  fileprivate var number: Int32 { self == .sigint ? SIGINT : SIGTERM }
+}

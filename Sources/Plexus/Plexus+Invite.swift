@@ -1,0 +1,78 @@
+import DatagramSockets
+import Datagrams
+import HolePunching
+import Identity
+import Rendezvous
+import RendezvousDHT
+import STUN
+
+extension Plexus {
+  /// Invites a peer that accepts, and makes a passage to it.
+  ///
+  /// - Parameter name: a peer whose certificate is in the repository.
+  /// - Throws: ``PlexusError`` that says in one sentence why there is no passage, or `CancellationError`.
+  public func invite(_ name: IdentityName) async throws -> Passage {
+    let start = MonotonicClock.now
+    let peer = try peer(name)
+    logger.info("\(host) invites \(name) for \(configuration.application)")
+    let socket = try await bindSocket()
+    do {
+      let passage = try await withRendezvous { rendezvous in
+        // The DHT is joined while STUN runs: neither needs the other.
+        async let joined: Void = join(rendezvous)
+        let mapping = try await publicMapping(of: socket, for: "\(name)")
+        try await joined
+        let own = Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
+        let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: socket, mapping: mapping)
+        return try await punch(
+          Exchange(peer: peer, own: own, theirs: theirs), on: socket, as: .inviting, mapping: mapping)
+      }
+      logger.info("Passage to \(name) made in \(start.elapsed)")
+      return passage
+    } catch {
+      await socket.close()
+      throw PlexusError(describing: error, at: self, peer: name)
+    }
+  }
+
+  private func peer(_ name: IdentityName) throws(PlexusError) -> PeerIdentity {
+    guard name != host else {
+      throw PlexusError(.unknownPeer, "\(name) is the own identity", advice: "invite another one")
+    }
+    do { return try repository.peer(name) } catch let error as IdentityError {
+      throw PlexusError(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, "\(error)", cause: error)
+    } catch {
+      throw PlexusError(.unusableIdentity, "\(error)", cause: error)
+    }
+  }
+
+  /// Sends the invitation and waits for the answer, while the NAT's mapping is kept alive.
+  private func exchange(
+    _ own: Reference, with peer: PeerIdentity, over rendezvous: DHTRendezvous, keeping socket: UDPSocket,
+    mapping: MappingReport
+  ) async throws -> Reference {
+    let start = MonotonicClock.now
+    let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
+      group.addTask {
+        try await rendezvous.invite(
+          peer, application: configuration.application, reference: own, timeout: configuration.responseTimeout)
+      }
+      group.addTask {
+        try await keepMappingAlive(of: socket, as: mapping)
+        return nil
+      }
+      defer { group.cancelAll() }
+      while let finished = try await group.next() {
+        if let answer = finished { return answer }
+      }
+      throw CancellationError()
+    }
+    switch answer {
+    case .accept(let theirs):
+      logger.info("\(peer.name) answered in \(start.elapsed): it is at \(theirs.endpoint)")
+      return theirs
+    case .decline(let reason):
+      throw PlexusError(declinedBy: peer.name, reason: reason)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import DatagramSockets
+import Datagrams
+import Identity
+import Logging
+import Rendezvous
+import RendezvousDHT
+import STUN
+
+/// Direct network passages between applications on machines behind NATs.
+///
+/// One value stands for one identity and one application. ``invite(_:)`` makes a passage to a peer that accepts;
+/// ``accept(from:perform:)`` makes one with each peer that invites. Both know the order of things, and nothing below does: learn the
+/// public address by STUN while the DHT is joined, exchange addresses, punch, hand over.
+///
+/// What is done is told as log lines of level info, one a step.
+public struct Plexus: Sendable {
+  /// The own identity.
+  public var host: IdentityName { identity.identity.name }
+  /// How passages are made.
+  public let configuration: PlexusConfiguration
+  let repository: ApplicationRepository
+  let identity: OwnIdentity
+  let logger: Logger
+
+  /// Reads the own identity.
+  ///
+  /// - Parameters:
+  ///   - repository: the folder of identities.
+  ///   - host: the own identity; nil takes the only one that has a private key.
+  /// - Throws: ``PlexusError`` when the identity is missing or unusable.
+  public init(
+    repository: ApplicationRepository, host: IdentityName?, configuration: PlexusConfiguration, logger: Logger
+  ) throws(PlexusError) {
+    self.repository = repository
+    self.configuration = configuration
+    self.logger = logger
+    identity = try Self.ownIdentity(host, in: repository)
+    if let warning = identity.permissionsWarning { logger.warning("\(warning)") }
+  }
+
+  private static func ownIdentity(
+    _ name: IdentityName?, in repository: ApplicationRepository
+  ) throws(PlexusError) -> OwnIdentity {
+    do {
+      if let name { return try repository.ownIdentity(name) }
+      let own = try repository.ownIdentities()
+      guard let only = own.first, own.count == 1 else {
+        throw PlexusError(
+          .unusableIdentity, "\(repository.path) holds \(own.count) identities with a private key",
+          advice: own.isEmpty
+            ? "make one with plexus identity new OWNER/PIN" : "say which is yours with --host-info OWNER/PIN")
+      }
+      return try repository.ownIdentity(only.name)
+    } catch let error as PlexusError {
+      throw error
+    } catch {
+      throw PlexusError(.unusableIdentity, "\(error)", cause: error)
+    }
+  }
+
+  /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
+  func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
+    let rendezvous = try DHTRendezvous(
+      identity: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
+      stateFolder: configuration.stateFolder, logger: logger)
+    do {
+      let result = try await body(rendezvous)
+      await rendezvous.leave()
+      return result
+    } catch {
+      await rendezvous.leave()
+      throw error
+    }
+  }
+
+  /// Joins the DHT and tells how long that took.
+  func join(_ rendezvous: DHTRendezvous) async throws {
+    let start = MonotonicClock.now
+    try await rendezvous.join(timeout: .seconds(15))
+    logger.info("Joined the DHT in \(start.elapsed)")
+  }
+}
+
+extension Instant {
+  /// The time since then, for people.
+  var elapsed: String { duration(to: MonotonicClock.now).forPeople }
+}
+
+extension Duration {
+  /// Milliseconds below a second, else seconds with two digits.
+  var forPeople: String {
+    let milliseconds = nanoseconds / 1_000_000
+    guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
+    let hundredths = milliseconds % 1000 / 10
+    return "\(milliseconds / 1000).\(hundredths < 10 ? "0" : "")\(hundredths) s"
+  }
+}

@@ -1,0 +1,157 @@
+import ArgumentParser
+import CLISupport
+import Datagrams
+import Foundation
+import Identity
+import Plexus
+import Testing
+
+@testable import PlexusCLI
+
+@Suite struct SettingsTests {
+  private static let invite = [
+    "--app-id=demo", "--host-info", "alice@example.org/desk", "--peer-info=bob@example.org/lab",
+    "--stun-server=192.0.2.1",
+    "--exec-command=true",
+  ]
+
+  private func settings(_ arguments: [String], environment: [String: String] = ["HOME": "/home/alice"]) throws
+    -> Settings
+  {
+    try Settings(
+      PlexusOptions.parse(arguments).addingConfigurationFile(), environment: Environment(variables: environment))
+  }
+
+  @Test func bothSpellingsMeanTheSame() throws {
+    let new = [
+      "--app-name=demo", "--host-id", "alice@example.org/desk", "--peer-id=bob@example.org/lab", "--udp-stun=192.0.2.1",
+      "--exec-cmd=true", "--udp-bind=127.0.0.1:5000", "--nat-hops=9",
+    ]
+    let old = Self.invite + ["--stun-client=127.0.0.1:5000", "--punch-hops=9"]
+    for settings in [try settings(new), try settings(old)] {
+      #expect(settings.configuration.application == "demo")
+      #expect(settings.host?.description == "alice@example.org/desk")
+      guard case .inviting(let peer) = settings.role else { throw CommandFailure(.usage, "not inviting") }
+      #expect(peer.description == "bob@example.org/lab")
+      #expect(settings.configuration.stunServers == [HostAndPort(host: "192.0.2.1", port: nil)])
+      #expect(settings.configuration.localEndpoint == Endpoint("127.0.0.1:5000"))
+      #expect(settings.configuration.punchHops == 9)
+      #expect(settings.payload.command == "true")
+    }
+  }
+
+  @Test func serversMayBeRepeatedOrSeparatedByCommas() throws {
+    let settings = try settings(
+      Self.invite + ["--stun-server=b.example:1,c.example", "--dht-bootstrap=d.example;e.example:5"])
+    #expect(settings.configuration.stunServers.map(\.description) == ["192.0.2.1", "b.example:1", "c.example"])
+    #expect(settings.configuration.dht.bootstrap.map(\.description) == ["d.example", "e.example:5"])
+  }
+
+  @Test func theDefaultsAreThoseOfTheReference() throws {
+    let settings = try settings(Self.invite)
+    #expect(settings.configuration.localEndpoint == Endpoint("0.0.0.0:0"))
+    #expect(settings.configuration.punchHops == 7)
+    #expect(settings.configuration.dht.bootstrap.map(\.description) == ["bootstrap.jami.net:4222"])
+    #expect(settings.configuration.dht.network == 0)
+    #expect(
+      settings.payload.arguments == ["%innerip%", "%innerport%", "%outerip%", "%outerport%", "%peerip%", "%peerport%"])
+    #expect(settings.logLevel == .info)
+    #expect(settings.repositoryPath == ".")
+    #expect(
+      settings.configuration.handshakeTimeout == .seconds(60) && settings.configuration.responseTimeout == .seconds(60))
+  }
+
+  @Test func theAcceptorsPeerMayBeLeftOutOrHalf() throws {
+    let accept = ["--accept", "--app-id=demo", "--stun-server=192.0.2.1", "--exec-command=true"]
+    for (argument, matches) in [
+      ([], true), (["--peer-info=bob@example.org"], true), (["--peer-info=eve@example.org"], false),
+    ] {
+      guard case .accepting(let pattern) = try settings(accept + argument).role else {
+        throw CommandFailure(.usage, "not accepting")
+      }
+      #expect(pattern.matches(try IdentityName("bob@example.org/lab")) == matches)
+    }
+  }
+
+  @Test func argumentsThatLookLikeOptionsReachThePayload() throws {
+    let settings = try settings(Self.invite + ["--exec-args", "-c 'echo %secret%'"])
+    #expect(settings.payload.arguments == ["-c", "echo %secret%"])
+  }
+
+  @Test func theEnvironmentSetsTimeoutsAndWords() throws {
+    let settings = try settings(
+      Self.invite,
+      environment: [
+        "PLEXUS_HANDSHAKE_TIMEOUT": "1500", "PLEXUS_RESPONSE_TIMEOUT": "2500", "PLEXUS_INVITE_TOKEN": "come",
+        "PLEXUS_ACCEPT_TOKEN": "yes", "XDG_STATE_HOME": "/state",
+      ])
+    #expect(settings.configuration.handshakeTimeout == .milliseconds(1500))
+    #expect(settings.configuration.responseTimeout == .milliseconds(2500))
+    #expect(settings.configuration.subjects.invite == "come" && settings.configuration.subjects.accept == "yes")
+    #expect(settings.configuration.stateFolder == "/state/plexus")
+  }
+
+  @Test func theCommandLineWinsOverTheConfigurationFile() throws {
+    try withConfiguration(
+      """
+      # made by hand
+      app-id = from-file
+      stun-server = 192.0.2.7
+      punch-hops = 3
+      accept = yes
+      exec-args = a "b c"
+      """
+    ) { file in
+      let settings = try settings(
+        ["--config", file, "--app-name=mine", "--stun-server=192.0.2.1", "--exec-command=true", "--host-info=a@b/c"])
+      #expect(settings.configuration.application == "mine")
+      #expect(settings.configuration.stunServers.map(\.description) == ["192.0.2.1"])
+      #expect(settings.configuration.punchHops == 3)
+      #expect(settings.payload.arguments == ["a", "b c"])
+      guard case .accepting = settings.role else { throw CommandFailure(.usage, "not accepting") }
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("no-such-option = 1", "line 1"), ("\naccept = perhaps", "line 2"), ("nonsense", "line 1"),
+      ("config = x", "line 1"),
+      ("[plexus]\napp-id = x", "line 2"),
+    ])
+  func aBadConfigurationFileIsNamedWithItsLine(text: String, line: String) throws {
+    try withConfiguration(text) { file in
+      #expect {
+        try settings(Self.invite + ["--config", file])
+      } throws: { error in
+        (error as? CommandFailure)?.status == .configuration && "\(error)".contains(file) && "\(error)".contains(line)
+      }
+    }
+  }
+
+  @Test(
+    arguments: [
+      (["--stun-client=nowhere"], "--stun-client"), (["--punch-hops=0"], "--punch-hops"),
+      (["--punch-hops=256"], "--punch-hops"),
+      (["--dht-port=x"], "--dht-port"), (["--dht-network=-1"], "--dht-network"), (["--log-level=loud"], "--log-level"),
+      (["--stun-server=a b:99999"], "--stun-server"), (["--dht-bootstrap=,"], "--dht-bootstrap"),
+      (["--exec-args='open"], "quote"), (["--exec-env=NOTHING"], "NOTHING"), (["--email-login=x"], "email"),
+      (["--peer-info=bob"], "OWNER/PIN"), (["--host-info=../x"], "OWNER/PIN"),
+      (["--config=/no/such/file"], "/no/such/file"),
+    ])
+  func aBadValueIsNamedWithWhatItShouldBe(arguments: [String], named: String) {
+    #expect { try settings(Self.invite + arguments) } throws: { "\($0)".contains(named) }
+  }
+
+  @Test(arguments: ["--app-id", "--stun-server", "--exec-command", "--peer-info"])
+  func aMissingOptionIsNamed(option: String) {
+    let rest = Self.invite.filter { !$0.hasPrefix(option) }
+    #expect { try settings(rest) } throws: { "\($0)".contains("\(option) is missing") }
+  }
+}
+
+private func withConfiguration(_ text: String, _ body: (String) throws -> Void) throws {
+  let file = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString).conf")
+  try text.write(to: file, atomically: true, encoding: .utf8)
+  defer { try? FileManager.default.removeItem(at: file) }
+  try body(file.path)
+}
