@@ -49,9 +49,12 @@ let package = Package(
     .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
     .target(
       name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+    // What posix_spawn can do and Swift's Glibc module does not show.
+    .target(name: "CProcess"),
     .target(
       name: "Plexus",
       dependencies: [
+        "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
         logging,
       ], swiftSettings: strict),

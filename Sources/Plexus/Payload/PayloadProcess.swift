@@ -1,3 +1,5 @@
+import CProcess
+@preconcurrency import Dispatch
 import Glibc
 
 /// A payload program that was started.
@@ -9,7 +11,28 @@ public struct PayloadProcess: Sendable {
   ///
   /// - Throws: `CancellationError` when the task is cancelled; the program goes on.
   public func exitStatus() async throws -> Int32 {
-    try await ChildReaper.shared.exitStatus(of: processID)
+    let descriptor = plexus_pidfd_open(processID)
+    guard descriptor >= 0 else { throw CancellationError() }
+    let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        // Both the program's end and the task's cancellation cancel the source, whose handler runs exactly once.
+        source.setEventHandler { source.cancel() }
+        source.setCancelHandler { [processID] in
+          _ = close(descriptor)
+          var status: Int32 = 0
+          if waitpid(processID, &status, WNOHANG) == processID {
+            let signal = status & 0x7F
+            continuation.resume(returning: signal == 0 ? (status >> 8) & 0xFF : 128 + signal)
+          } else {
+            continuation.resume(throwing: CancellationError())
+          }
+        }
+        source.activate()
+      }
+    } onCancel: {
+      source.cancel()
+    }
   }
 
   static func spawn(
@@ -31,35 +54,10 @@ public struct PayloadProcess: Sendable {
     }
     defer { if logDescriptor >= 0 { _ = close(logDescriptor) } }
 
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    if logDescriptor >= 0 {
-      posix_spawn_file_actions_adddup2(&actions, logDescriptor, STDOUT_FILENO)
-      posix_spawn_file_actions_adddup2(&actions, logDescriptor, STDERR_FILENO)
-    }
-    // Not every library opens its sockets close-on-exec.
-    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
-    if let workingDirectory { posix_spawn_file_actions_addchdir_np(&actions, workingDirectory) }
-
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    // Signals that we ignore or block would stay so in the payload, which expects none of that.
-    var all = sigset_t()
-    var none = sigset_t()
-    sigfillset(&all)
-    sigemptyset(&none)
-    posix_spawnattr_setsigdefault(&attributes, &all)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | Int32(POSIX_SPAWN_SETSID)
-    posix_spawnattr_setflags(&attributes, Int16(truncatingIfNeeded: flags))
-
     var processID: pid_t = 0
     let result = withCStrings([command] + arguments) { argv in
       withCStrings(mergedEnvironment(environment)) { envp in
-        posix_spawnp(&processID, command, &actions, &attributes, argv, envp)
+        plexus_spawn_detached(&processID, command, argv, envp, workingDirectory, logDescriptor)
       }
     }
     guard result == 0 else {
