@@ -36,7 +36,8 @@ let package = Package(
       name: "DatagramSockets",
       dependencies: ["Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
       swiftSettings: strict),
-    .target(name: "STUN", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
+    .target(
+      name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
     .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
     .target(
       name: "Identity",
@@ -67,7 +68,7 @@ let package = Package(
       dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
       swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
-    .testTarget(name: "STUNTests", dependencies: ["STUN", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
