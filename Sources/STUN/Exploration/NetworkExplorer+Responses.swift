@@ -19,10 +19,10 @@ extension NetworkExplorer {
   }
 
   mutating func takeResponse(_ response: STUNMessage, from source: Endpoint, on socket: Int, now: Instant) {
-    guard
-      let index = probes.firstIndex(where: { $0.id == response.transactionID && $0.socket == socket }),
-      case .waiting(let timer) = probes[index].state
-    else { return }
+    guard let index = probes.firstIndex(where: { $0.id == response.transactionID }) else {
+      return note(.nonsense("an answer to a request that was not sent"), from: source)
+    }
+    guard probes[index].socket == socket, case .waiting(let timer) = probes[index].state else { return }
     let probe = probes[index]
     switch probe.purpose {
     case .binding, .alternate:
@@ -82,19 +82,15 @@ extension NetworkExplorer {
     // Karn's algorithm: an answer to a repeated request may be that to an earlier copy, and measures nothing.
     if timer.transmissions == 1 { learn(roundTrip: timer.firstSent.duration(to: now), of: server) }
     if probe.purpose == .binding { learn(response, from: server) }
-    if probe.socket == 0 {
-      let local = servers[server].localAddress.map { Endpoint(address: $0, port: sockets[0].port) }
-      observations.append(
-        destination: probe.destination, mapped: mapped, isTranslated: local.map { $0 != mapped })
-      if probe.purpose == .binding {
-        let roundTrip = timer.firstSent.duration(to: now)
-        servers[server].mapped = mapped
-        servers[server].outcome = .answered(roundTrip: roundTrip)
-        tell(.mapped(mapped, by: servers[server].server, roundTrip: roundTrip))
-        if graceEnds == nil { graceEnds = graceEnd(after: timer.lastSent.duration(to: now), now: now) }
-      }
-    } else if otherMappings[probe.socket] == nil {
-      otherMappings[probe.socket] = mapped
+    let local = servers[server].localAddress.map { Endpoint(address: $0, port: sockets[probe.socket].port) }
+    observations[probe.socket].append(
+      destination: probe.destination, mapped: mapped, isTranslated: local.map { $0 != mapped })
+    if probe.socket == 0, probe.purpose == .binding {
+      let roundTrip = timer.firstSent.duration(to: now)
+      servers[server].mapped = mapped
+      servers[server].outcome = .answered(roundTrip: roundTrip)
+      tell(.mapped(mapped, by: servers[server].server, roundTrip: roundTrip))
+      if graceEnds == nil { graceEnds = graceEnd(after: timer.lastSent.duration(to: now), now: now) }
     }
     judgeMapping()
     startAlternates(of: server, now: now)
@@ -134,7 +130,7 @@ extension NetworkExplorer {
   }
 
   private mutating func startAlternates(of server: Int, now: Instant) {
-    guard let other = servers[server].other, observations.isTranslated != false || configuration.scope == .everything
+    guard let other = servers[server].other, observations[0].isTranslated != false || configuration.scope == .everything
     else { return }
     let own = servers[server].server.endpoint
     var destinations = [
@@ -151,8 +147,10 @@ extension NetworkExplorer {
   }
 
   private mutating func startHairpins(server: Int, now: Instant) {
-    guard configuration.scope == .everything, observations.isTranslated == true,
-      let mine = observations.publicEndpoint, let partners = otherMappings[Self.partner],
+    guard configuration.scope == .everything, observations.count > Self.partner,
+      case let (mine, partners) = (observations[0], observations[Self.partner]),
+      mine.isTranslated == true, partners.isTranslated == true,
+      let mine = mine.publicEndpoint, let partners = partners.publicEndpoint,
       !probes.contains(where: { if case .hairpin = $0.purpose { true } else { false } })
     else { return }
     // Both ask, since each opens the own filter for the other by asking.

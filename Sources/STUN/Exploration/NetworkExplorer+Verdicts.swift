@@ -2,7 +2,7 @@ import Datagrams
 
 extension NetworkExplorer {
   mutating func judgeMapping() {
-    let verdict = observations.behavior
+    let verdict = observations[0].behavior
     guard verdict != mapping else { return }
     mapping = verdict
     tell(.mappingBehavior(verdict))
@@ -24,7 +24,7 @@ extension NetworkExplorer {
   }
 
   private func isMappingDone(now: Instant) -> Bool {
-    guard observations.publicEndpoint != nil else { return false }
+    guard observations[0].publicEndpoint != nil else { return false }
     switch mapping {
     case .endpointIndependent, .addressDependent, .addressAndPortDependent: return true
     case .endpointDependent, .unknown: return graceEnds.map { now >= $0 } ?? false
@@ -34,7 +34,7 @@ extension NetworkExplorer {
   private mutating func settle(server: Int, now: Instant) {
     if let noted = servers[server].noted {
       fail(server: server, noted)
-    } else if configuration.scope == .mapping, now < deadline, observations.publicEndpoint != nil {
+    } else if configuration.scope == .mapping, now < deadline, observations[0].publicEndpoint != nil {
       servers[server].outcome = .notAwaited
     } else {
       fail(server: server, .silent(for: started.duration(to: now)))
@@ -98,7 +98,7 @@ extension NetworkExplorer {
     func state(_ purpose: Probe.Purpose) -> Probe.State { answers.first { $0.purpose == purpose }?.state ?? .undecided }
     func isFiltered(_ change: STUNChangeRequest, _ source: Endpoint) -> Bool {
       state(.filtering(change)) == .silent && state(.binding) == .answered(by: own)
-        && observations.hasAnswer(from: source)
+        && observations[0].hasAnswer(from: source)
     }
 
     if other.address != own.address, other.port != own.port,
@@ -116,19 +116,16 @@ extension NetworkExplorer {
   }
 
   private func report(now: Instant) -> NetworkReport {
-    let mapped =
-      [observations.publicEndpoint.map { (0, $0) }].compactMap(\.self)
-      + otherMappings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    let mapped = zip(sockets, observations).compactMap { socket, seen in seen.publicEndpoint.map { (socket, $0) } }
+    let addresses = observations.reduce(into: Set()) { $0.formUnion($1.addresses) }
     return NetworkReport(
-      local: Endpoint(address: localAddress, port: sockets.first?.port ?? 0),
-      publicEndpoint: observations.publicEndpoint,
-      isTranslated: observations.isTranslated,
+      local: Endpoint(address: localAddress, port: sockets[0].port),
+      publicEndpoint: observations[0].publicEndpoint,
+      isTranslated: observations[0].isTranslated,
       mapping: mapping,
       filtering: filtering,
-      isPortPreserved: mapped.isEmpty ? nil : mapped.allSatisfy { sockets[$0.0].port == $0.1.port },
-      addressVaries: mapped.count + (observations.addresses.count - 1) < 2
-        ? nil
-        : observations.addresses.union(mapped.map(\.1.address)).count > 1,
+      isPortPreserved: mapped.isEmpty ? nil : mapped.allSatisfy { $0.port == $1.port },
+      addressVaries: mapped.count < 2 && addresses.count < 2 ? nil : addresses.count > 1,
       hairpins: hairpins,
       servers: servers.indices.map { index in
         let state = servers[index]
@@ -141,7 +138,7 @@ extension NetworkExplorer {
 
   /// The address that the socket is bound to or, if that is any, the one that routes to a server which answered.
   private var localAddress: IPAddress {
-    let bound = sockets.first?.address ?? .unspecified(.v4)
+    let bound = sockets[0].address
     guard bound.isUnspecified else { return bound }
     let known = servers.filter { $0.mapped != nil } + servers
     return known.lazy.compactMap(\.localAddress).first ?? bound

@@ -62,14 +62,14 @@ public struct NetworkExplorer: Sendable {
   }
 
   let configuration: Configuration
+  /// The local endpoints; never empty.
   let sockets: [Endpoint]
   let started: Instant
   let deadline: Instant
   var servers: [ServerState]
   var probes: [Probe] = []
-  var observations = MappingObservations()
-  /// Public endpoints of the sockets other than the first.
-  var otherMappings: [Int: Endpoint] = [:]
+  /// What the servers saw, for each socket.
+  var observations: [MappingObservations]
   /// In mapping scope: when what is missing is no longer waited for.
   var graceEnds: Instant?
   var mapping = MappingBehavior.unknown
@@ -95,15 +95,17 @@ public struct NetworkExplorer: Sendable {
   ///   - servers: the servers, at most ``maximumServers`` of them are asked.
   ///   - localAddresses: for each server the local address from which datagrams to it leave, nil if not known; tells
   ///     whether there is a NAT.
-  ///   - sockets: the local endpoints of the sockets, as many as ``socketCount(scope:servers:)`` says; with fewer, the
+  ///   - sockets: the local endpoints of the sockets, at least one, and as many as ``socketCount(scope:servers:)`` says; with fewer, the
   ///     tests that need the missing ones are left out.
   ///   - random: a cryptographically secure generator.
   public init(
     servers: [STUNServer], localAddresses: [IPAddress?], sockets: [Endpoint], configuration: Configuration = .init(),
     now: Instant, using random: inout some RandomNumberGenerator
   ) {
+    precondition(!sockets.isEmpty, "an exploration needs a socket")
     self.configuration = configuration
     self.sockets = sockets
+    observations = sockets.map { _ in MappingObservations() }
     started = now
     deadline = now.advanced(by: configuration.budget)
     self.servers = servers.prefix(Self.maximumServers).enumerated().map { index, server in

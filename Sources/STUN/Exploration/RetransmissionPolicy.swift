@@ -32,8 +32,12 @@ struct RetransmissionTimer: Hashable, Sendable {
   enum Due { case transmit, giveUp }
 
   private let policy: RetransmissionPolicy
+  /// The wait before the first repeat, and the one that follows the last transmission.
+  private var baseTimeout: Duration
   private var timeout: Duration
   private(set) var transmissions = 1
+  /// When the transmission before the last one left.
+  private var previousSent: Instant?
   let firstSent: Instant
   private(set) var lastSent: Instant
   /// When to ask ``fire(at:)`` again.
@@ -42,7 +46,7 @@ struct RetransmissionTimer: Hashable, Sendable {
   /// A request that is sent `now`.
   init(policy: RetransmissionPolicy, timeout: Duration, now: Instant) {
     self.policy = policy
-    self.timeout = timeout
+    (baseTimeout, self.timeout) = (timeout, timeout)
     (firstSent, lastSent, deadline) = (now, now, now)
     schedule()
   }
@@ -52,7 +56,7 @@ struct RetransmissionTimer: Hashable, Sendable {
     guard now >= deadline else { return nil }
     guard transmissions < policy.maximumRequests else { return .giveUp }
     transmissions += 1
-    lastSent = now
+    (previousSent, lastSent) = (lastSent, now)
     timeout = timeout * 2
     schedule()
     return .transmit
@@ -61,15 +65,16 @@ struct RetransmissionTimer: Hashable, Sendable {
   /// Takes the timeout that a measured round trip gives, if that is shorter: the next repeat comes the sooner.
   mutating func adopt(timeout measured: Duration) {
     guard measured < timeout, transmissions < policy.maximumRequests else { return }
-    timeout = measured
+    (baseTimeout, timeout) = (measured, measured)
     schedule()
   }
 
-  /// Whether no answer until `now` means that none comes, rather than that one datagram got lost: the request was
-  /// repeated, and the last repeat had as long as the whole round trip may take.
+  /// Whether no answer until `now` means that none comes, rather than that one datagram got lost: at least two requests
+  /// left, and one after the first has waited for a whole timeout.
   func provesSilence(at now: Instant) -> Bool {
-    transmissions >= min(2, policy.maximumRequests)
-      && lastSent.duration(to: now) >= min(timeout, policy.initialTimeout)
+    guard transmissions > 1, let previousSent else { return false }
+    let repeated = transmissions > 2 ? previousSent : lastSent
+    return max(repeated.duration(to: now), lastSent.duration(to: now)) >= baseTimeout
   }
 
   private mutating func schedule() {
