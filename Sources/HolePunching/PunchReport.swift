@@ -1,6 +1,6 @@
 import Datagrams
 
-/// What passed, and what was ignored, in a punch. Counts stop at their maximum.
+/// What passed, and what was ignored, in a punch.
 public struct PunchCounters: Hashable, Sendable {
   /// Datagrams sent, failed ones included.
   public internal(set) var sent = 0

@@ -7,6 +7,7 @@ import Datagrams
 /// it is acknowledged. Whatever does not come from the peer's endpoint, has another length or a wrong sum, or is
 /// a reflection of an own datagram, is counted and ignored.
 public struct Puncher: DatagramCore, Sendable {
+  /// The passage, or why there is none.
   public typealias Outcome = Result<PunchResult, PunchFailure>
 
   private enum State {
@@ -44,8 +45,10 @@ public struct Puncher: DatagramCore, Sendable {
   /// What passed so far.
   public var counters: PunchCounters { link.counters }
 
+  /// The next datagram to send, until there is none.
   public mutating func pollTransmit() -> Transmit? { link.pollTransmit() }
 
+  /// The end, if it is reached.
   public func pollOutcome() -> Outcome? {
     switch state {
     case .running: nil
@@ -53,6 +56,7 @@ public struct Puncher: DatagramCore, Sendable {
     }
   }
 
+  /// When ``handleTimeout(now:)`` has something to do; nil after the end.
   public func pollTimeout() -> Instant? {
     switch state {
     case .running(let side):
@@ -61,12 +65,14 @@ public struct Puncher: DatagramCore, Sendable {
     }
   }
 
+  /// Takes a datagram that came in from anywhere.
   public mutating func receive(_ datagram: Datagram, now: Instant) {
     guard case .running(var side) = state, let heard = link.hear(datagram, now: now) else { return }
     let conclusion = side.receive(heard, over: &link, now: now)
     proceed(side, conclusion, now: now)
   }
 
+  /// Repeats what is due, or ends.
   public mutating func handleTimeout(now: Instant) {
     guard case .running(var side) = state else { return }
     let conclusion = side.handleTimeout(over: &link, now: now)
@@ -75,6 +81,7 @@ public struct Puncher: DatagramCore, Sendable {
     fail(failureCode, now: now)
   }
 
+  /// Takes note of a refusal to send. Refusals end the punch when nothing but them comes for 5 s.
   public mutating func handleSent(_ transmit: Transmit, failure: (any Error)?, now: Instant) {
     guard let failure else {
       failingSince = nil

@@ -7,9 +7,9 @@ import Testing
 @Suite struct PunchMatrixTests {
   @Test(arguments: Surroundings.punchable, Surroundings.punchable)
   func everyPunchableCellConnects(acceptor: Surroundings, inviter: Surroundings) {
-    for pairing in Pairing.allCases {
+    for pairing in Pairing.withOurs {
       var tally = Tally("\(acceptor.rawValue) x \(inviter.rawValue), \(pairing.rawValue)")
-      for seed in TestSeeds.schedules(pairing == .ours ? 200 : 100) {
+      for seed in TestSeeds.schedules(pairing == .ours ? 600 : 300) {
         var random = SeededGenerator(seed: seed)
         var scenario = PunchScenario(pairing: pairing, wire: .adverse(random: &random))
         scenario.acceptorNATs = acceptor.layers(random: &random)

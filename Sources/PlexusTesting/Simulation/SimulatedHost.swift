@@ -28,14 +28,18 @@ public final class SimulatedServer: SimulatedHost {
   /// A host that answers each datagram with what `respond` gives.
   public init(respond: @escaping Respond) { self.respond = respond }
 
+  /// Never: a server acts only on what comes in.
   public var timeout: Instant? { nil }
 
+  /// Answers a datagram.
   public func receive(_ datagram: Datagram, at socket: Endpoint, now: Instant) {
     outbox += respond(datagram, socket, now).map { (transmit: $0, socket: $1) }
   }
 
+  /// Does nothing.
   public func handleTimeout(now: Instant) {}
 
+  /// The next answer to send.
   public func pollTransmit() -> (transmit: Transmit, socket: Endpoint)? {
     outbox.isEmpty ? nil : outbox.removeFirst()
   }

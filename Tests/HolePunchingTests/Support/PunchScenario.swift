@@ -31,6 +31,19 @@ enum Pairing: String, CaseIterable {
   case ours = "ours x ours"
   case referenceAcceptor = "reference acceptor x our inviter"
   case referenceInviter = "our acceptor x reference inviter"
+  case reference = "reference x reference"
+
+  /// Those in which we have a part.
+  static let withOurs: [Pairing] = [.ours, .referenceAcceptor, .referenceInviter]
+
+  func isOurs(_ role: PunchRole) -> Bool {
+    switch self {
+    case .ours: true
+    case .referenceAcceptor: role == .inviting
+    case .referenceInviter: role == .accepting
+    case .reference: false
+    }
+  }
 }
 
 /// Two hosts that know each other's endpoint as STUN shows it, and punch.
@@ -89,47 +102,39 @@ struct PunchScenario {
     }
 
     let secret = random.next()
-    let generators = (random.split(), random.split())
-    let acceptorEnd: () -> End?
-    switch pairing {
-    case .ours, .referenceInviter:
-      let host = CoreHost(socket: acceptor, start: .zero) { [configuration] now in
-        Puncher(
-          role: .accepting, secret: secret, peer: inviterSeen, configuration: configuration, now: now,
-          generator: generators.0)
-      }
-      network.add(host, sockets: [acceptor], behind: acceptorNAT)
-      acceptorEnd = { Self.end(of: host) }
-    case .referenceAcceptor:
-      let host = CoreHost(socket: acceptor, start: .zero) { now in
-        ReferencePeer(role: .accepting, secret: secret, peer: inviterSeen, now: now, generator: generators.0)
-      }
-      network.add(host, sockets: [acceptor], behind: acceptorNAT)
-      acceptorEnd = { Self.end(of: host) }
-    }
-    let inviterEnd: () -> End?
-    switch pairing {
-    case .ours, .referenceAcceptor:
-      let host = CoreHost(socket: inviter, start: inviterStart) { [configuration] now in
-        Puncher(
-          role: .inviting, secret: secret, peer: acceptorSeen, configuration: configuration, now: now,
-          generator: generators.1)
-      }
-      network.add(host, sockets: [inviter], behind: inviterNAT)
-      inviterEnd = { Self.end(of: host) }
-    case .referenceInviter:
-      let host = CoreHost(socket: inviter, start: inviterStart) { now in
-        ReferencePeer(role: .inviting, secret: secret, peer: acceptorSeen, now: now, generator: generators.1)
-      }
-      network.add(host, sockets: [inviter], behind: inviterNAT)
-      inviterEnd = { Self.end(of: host) }
-    }
+    let acceptorEnd = install(
+      .accepting, on: acceptor, behind: acceptorNAT, in: network, at: .zero, secret: secret, peer: inviterSeen,
+      generator: random.split())
+    let inviterEnd = install(
+      .inviting, on: inviter, behind: inviterNAT, in: network, at: inviterStart, secret: secret, peer: acceptorSeen,
+      generator: random.split())
     // Twice the time that anybody takes to give up.
     network.run(until: .zero.advanced(by: .seconds(200))) { acceptorEnd() != nil && inviterEnd() != nil }
     guard let acceptorEnd = acceptorEnd(), let inviterEnd = inviterEnd() else { return nil }
     return Run(
       acceptor: acceptorEnd, inviter: inviterEnd, deliveredToAcceptor: delivered[acceptor] ?? 0,
       deliveredToInviter: delivered[inviter] ?? 0)
+  }
+
+  /// Puts a side's program on its host; the closure tells how it ended.
+  private func install(
+    _ role: PunchRole, on socket: Endpoint, behind nat: SimulatedNetwork.NAT?, in network: SimulatedNetwork,
+    at start: Instant, secret: UInt64, peer: Endpoint, generator: SeededGenerator
+  ) -> () -> End? {
+    if pairing.isOurs(role) {
+      let host = CoreHost(socket: socket, start: start) { [configuration] now in
+        Puncher(
+          role: role, secret: secret, peer: peer, configuration: configuration, now: now, generator: generator)
+      }
+      network.add(host, sockets: [socket], behind: nat, hops: nat == nil ? 4 : 0)
+      return { Self.end(of: host) }
+    } else {
+      let host = CoreHost(socket: socket, start: start) { now in
+        ReferencePeer(role: role, secret: secret, peer: peer, now: now, generator: generator)
+      }
+      network.add(host, sockets: [socket], behind: nat, hops: nat == nil ? 4 : 0)
+      return { Self.end(of: host) }
+    }
   }
 
   private static func place(
