@@ -14,6 +14,35 @@ public struct ImportedCertificate: Hashable, Sendable {
   public let wasThere: Bool
 }
 
+/// Where a certificate to import comes from.
+public enum CertificateSource: Hashable, Sendable {
+  /// The file at a path.
+  case file(String)
+  /// Standard input, to its end.
+  case standardInput
+
+  fileprivate func read() throws -> [UInt8] {
+    do {
+      return switch self {
+      case .file(let path): try SmallFile.read(path).bytes
+      case .standardInput: try SmallFile.read(descriptor: STDIN_FILENO)
+      }
+    } catch {
+      throw error.error(path: description)
+    }
+  }
+}
+
+extension CertificateSource: CustomStringConvertible {
+  /// What to call it in a sentence.
+  public var description: String {
+    switch self {
+    case .file(let path): path
+    case .standardInput: "standard input"
+    }
+  }
+}
+
 extension ApplicationRepository {
   /// Makes a new identity: an RSA key and a self-signed certificate.
   ///
@@ -49,16 +78,16 @@ extension ApplicationRepository {
   /// Puts a peer's certificate where it belongs.
   ///
   /// - Parameters:
-  ///   - pem: The content of the file that the peer sent. Of a chain only the first certificate is kept.
-  ///   - source: What to call the file in an error.
+  ///   - source: What the peer sent. Of a chain only the first certificate is kept.
   ///   - name: The peer; nil to believe the certificate's subject, which the user has to confirm by the fingerprint.
   ///   - replacing: Whether a different certificate of that name may be replaced. One's own never is.
   /// - Throws: ``IdentityError``: `alreadyExists`, `badName`, and the codes for an unusable certificate.
   public func importCertificate(
-    _ pem: [UInt8], source: String, as name: IdentityName? = nil, replacing: Bool = false, at date: Date = Date()
+    from source: CertificateSource, as name: IdentityName? = nil, replacing: Bool = false, at date: Date = Date()
   ) throws -> ImportedCertificate {
-    guard pem.count <= SmallFile.maximumSize else { throw SmallFile.Failure.tooLarge.error(path: source) }
-    let der = try CertificateText.firstCertificate(in: pem, source: source)
+    let file = try source.read()
+    let source = source.description
+    let der = try CertificateText.firstCertificate(in: file, source: source)
     let certificate = try Certificate(der: der, source: source)
     guard let name = name ?? certificate.nameInSubject else {
       throw IdentityError(
@@ -74,7 +103,7 @@ extension ApplicationRepository {
         "\(name) is an identity of your own, and the certificate in \(source) is another; "
           + "import it under the name of the peer")
     }
-    let file = Array(CertificateText.pem(der).utf8)
+    let pem = Array(peer.certificatePEM.utf8)
     if access(certificatePath(name), F_OK) == 0 {
       guard replacing else {
         throw IdentityError(
@@ -83,11 +112,11 @@ extension ApplicationRepository {
             + (old.identity.map { " (fingerprint \($0.fingerprint))" } ?? "")
             + "; if the peer confirms the change, import with --force")
       }
-      try writeCertificate(file, of: name)
+      try writeCertificate(pem, of: name)
     } else if access(folder(name), F_OK) == 0 {
-      try writeCertificate(file, of: name)
+      try writeCertificate(pem, of: name)
     } else {
-      try place(name) { folder in try PrivateFolder.writeNew(file, to: "\(folder)/cert.crt", mode: 0o644) }
+      try place(name) { folder in try PrivateFolder.writeNew(pem, to: "\(folder)/cert.crt", mode: 0o644) }
     }
     return ImportedCertificate(peer: peer, replaced: old.identity, wasThere: false)
   }

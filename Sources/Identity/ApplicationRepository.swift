@@ -53,7 +53,6 @@ public struct ApplicationRepository: Sendable {
     }
     return OwnIdentity(
       identity: identity,
-      certificatePEM: CertificateText.pem(identity.certificateDER),
       privateKeyPEM: try PrivateKeyFile.read(key.bytes, belongingTo: identity.certificateDER, path: path),
       caCertificateDER: try authority(name),
       permissionsWarning: PrivateKeyFile.permissionsWarning(key.stamp, path: path))
