@@ -40,6 +40,11 @@ public struct ApplicationRepository: Sendable {
   /// - Throws: ``IdentityError``: `unknownIdentity`, `notOwn` when there is no private key, `keyMismatch`, `expired` and
   ///   the other codes for an unusable certificate or key.
   public func ownIdentity(_ name: IdentityName, at date: Date = Date()) throws -> OwnIdentity {
+    guard access(certificatePath(name), F_OK) == 0 else {
+      throw IdentityError(
+        .unknownIdentity,
+        "\(name) is not in the application repository \(self.path); make it with `plexus identity new`")
+    }
     let identity = try peer(name, at: date)
     let path = keyPath(name)
     let key: (bytes: [UInt8], stamp: FileStamp)

@@ -18,13 +18,10 @@ public final class RepositoryIndex: Sendable {
   public static let shortestPause: Duration = .milliseconds(50)
   /// What each identity adds to that time: twenty times what sweeping over it costs.
   static let pausePerIdentity: Duration = .microseconds(100)
-  /// How long after its last change a file may change again with the same stamp: file systems count time in steps, the
-  /// coarsest of them in steps of two seconds.
-  private static let coarsestTimestamp: Int64 = 2_000_000_000
-
   private let repository: ApplicationRepository
   private let pattern: IdentityPattern
   private let logger: Logger
+  private let settlingTime: Duration
   private let state = Mutex(State())
 
   fileprivate struct State {
@@ -48,7 +45,18 @@ public final class RepositoryIndex: Sendable {
   /// Indexes the identities of `repository` that `pattern` means; reads nothing yet.
   ///
   /// One's own identities are among them: the caller knows its own certificate id.
-  public init(repository: ApplicationRepository, matching pattern: IdentityPattern, logger: Logger) {
+  public convenience init(repository: ApplicationRepository, matching pattern: IdentityPattern, logger: Logger) {
+    // File systems count time in steps, the coarsest of them in steps of two seconds.
+    self.init(repository: repository, matching: pattern, logger: logger, settlingTime: .seconds(2))
+  }
+
+  /// As the public one.
+  ///
+  /// - Parameter settlingTime: How long after its last change a file may change again with the same stamp.
+  init(
+    repository: ApplicationRepository, matching pattern: IdentityPattern, logger: Logger, settlingTime: Duration
+  ) {
+    self.settlingTime = settlingTime
     self.repository = repository
     self.pattern = pattern
     self.logger = logger
@@ -119,7 +127,7 @@ public final class RepositoryIndex: Sendable {
     guard let stamp = try? FileStamp(path: repository.certificatePath(name)) else { return nil }
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
-    let isSettled = Int64(time.tv_sec) &* 1_000_000_000 &- stamp.changed > Self.coarsestTimestamp
+    let isSettled = Int64(time.tv_sec) &* 1_000_000_000 &- stamp.changed >= settlingTime.nanoseconds
     do {
       return File(stamp: stamp, isSettled: isSettled, peer: try repository.readCertificate(name).identity)
     } catch {
