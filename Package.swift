@@ -71,7 +71,13 @@ let package = Package(
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
-    .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
+    .testTarget(
+      name: "IdentityTests",
+      dependencies: [
+        "Identity", "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "X509", package: "swift-certificates"),
+        .product(name: "SwiftASN1", package: "swift-asn1"), logging,
+      ], swiftSettings: strict),
     .testTarget(
       name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusCLI", "PlexusTesting"], swiftSettings: strict),
