@@ -36,12 +36,13 @@ let package = Package(
       name: "DatagramSockets",
       dependencies: ["Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
       swiftSettings: strict),
-    .target(name: "STUN", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
+    .target(
+      name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
     .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
     .target(
       name: "Identity",
       dependencies: [
-        crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "X509", package: "swift-certificates"),
         .product(name: "SwiftASN1", package: "swift-asn1"), logging,
       ], swiftSettings: strict),
@@ -74,11 +75,17 @@ let package = Package(
       dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
       swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
-    .testTarget(name: "STUNTests", dependencies: ["STUN", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
-    .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
+    .testTarget(
+      name: "IdentityTests",
+      dependencies: [
+        "Identity", "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "X509", package: "swift-certificates"),
+        .product(name: "SwiftASN1", package: "swift-asn1"), logging,
+      ], swiftSettings: strict),
     .testTarget(
       name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusTesting"], swiftSettings: strict),

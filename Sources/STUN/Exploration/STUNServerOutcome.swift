@@ -1,0 +1,57 @@
+import Datagrams
+
+/// What became of asking one server.
+public enum STUNServerOutcome: Hashable, Sendable {
+  /// It told the public endpoint; the time from the first request to the answer.
+  case answered(roundTrip: Duration)
+  /// Nothing came for so long.
+  case silent(for: Duration)
+  /// It had not answered when the answers of others sufficed.
+  case notAwaited
+  /// The request could not be sent, for the reason that the system gave.
+  case unreachable(String)
+  /// It refused with an error response.
+  case errorResponse(STUNErrorCode)
+  /// What came was no proper answer; the text says what was wrong.
+  case nonsense(String)
+
+  /// Whether the server is to blame or out of reach.
+  public var isFailure: Bool {
+    switch self {
+    case .answered, .notAwaited: false
+    case .silent, .unreachable, .errorResponse, .nonsense: true
+    }
+  }
+}
+
+extension STUNServerOutcome: CustomStringConvertible {
+  /// What follows the server's name in a sentence: "did not answer within 1.5 s".
+  public var description: String {
+    switch self {
+    case .answered(let roundTrip): "answered after \(roundTrip.inSeconds)"
+    case .silent(let duration): "did not answer within \(duration.inSeconds)"
+    case .notAwaited: "had not answered yet when others had"
+    case .unreachable(let reason): "cannot be reached: \(reason)"
+    case .errorResponse(let error):
+      "refused with error \(error.code)" + (error.reason.isEmpty ? "" : " (\(error.reason.escapedForDisplay))")
+    case .nonsense(let what): "answered nonsense: \(what)"
+    }
+  }
+}
+
+extension Duration {
+  /// Seconds to the millisecond, without trailing zeros.
+  var inSeconds: String {
+    let milliseconds = nanoseconds / 1_000_000
+    let fraction = String(1000 + milliseconds % 1000).dropFirst()
+    let digits = fraction.reversed().drop { $0 == "0" }.reversed()
+    return "\(milliseconds / 1000)\(digits.isEmpty ? "" : "." + String(digits)) s"
+  }
+}
+
+extension String {
+  /// Printable ASCII of a stranger's text, short: it could hold control sequences for the terminal.
+  var escapedForDisplay: String {
+    String(unicodeScalars.prefix(80).map { (" "..."~").contains($0) ? Character($0) : "?" })
+  }
+}
