@@ -7,5 +7,5 @@ struct Exchange: Sendable {
   var own: Reference
   var theirs: Reference
 
-  var secret: PassageSecret { PassageSecret(own.puzzle ^ theirs.puzzle) }
+  var secret: PassageSecret { PassageSecret(own.secret(with: theirs)) }
 }

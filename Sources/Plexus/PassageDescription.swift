@@ -1,4 +1,5 @@
 import Datagrams
+import Glibc
 import Identity
 
 /// What is known about a passage: who is at its ends, and where.
@@ -26,6 +27,24 @@ public struct PassageDescription: Sendable {
     public var hostKey: String
     /// The peer's certificate, PEM.
     public var peerCertificate: String
+
+    /// Absolute paths, because a payload may run in another folder.
+    init(of host: IdentityName, and peer: IdentityName, in repository: ApplicationRepository) {
+      func absolute(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
+      }
+      hostCertificate = absolute(repository.certificatePath(host))
+      hostKey = absolute(repository.keyPath(host))
+      peerCertificate = absolute(repository.certificatePath(peer))
+    }
+
+    init(hostCertificate: String, hostKey: String, peerCertificate: String) {
+      self.hostCertificate = hostCertificate
+      self.hostKey = hostKey
+      self.peerCertificate = peerCertificate
+    }
   }
 }
 

@@ -42,7 +42,7 @@ extension Plexus {
         }
       }
     } catch {
-      throw PlexusError(describing: error, at: self, peer: nil)
+      throw PlexusError.describing(error)
     }
   }
 
@@ -51,7 +51,7 @@ extension Plexus {
     do {
       let socket = try await bindSocket()
       do {
-        _ = try await publicMapping(of: socket, for: "inviters")
+        _ = try await publicMapping(of: socket)
       } catch {
         await socket.close()
         throw error
@@ -59,7 +59,7 @@ extension Plexus {
       await socket.close()
     } catch is CancellationError {
     } catch {
-      logger.warning("\(PlexusError(describing: error, at: self, peer: nil))")
+      logger.warning("\(PlexusError(error))")
     }
   }
 
@@ -75,7 +75,7 @@ extension Plexus {
       try await perform(passage)
     } catch is CancellationError {
     } catch {
-      logger.error("No passage to \(peer): \(PlexusError(describing: error, at: self, peer: peer))")
+      logger.error("No passage to \(peer): \(PlexusError(error))")
     }
   }
 
@@ -84,13 +84,13 @@ extension Plexus {
     do {
       let mapping: MappingReport
       do {
-        mapping = try await publicMapping(of: socket, for: "\(invitation.peer.name)")
+        mapping = try await publicMapping(of: socket)
       } catch {
         // The peer would wait for a minute otherwise.
         if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
         throw error
       }
-      let own = Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
+      let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
       let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
       // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.
       async let answered: Void = rendezvous.answer(invitation, with: .accept(own))

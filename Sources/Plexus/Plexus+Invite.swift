@@ -20,9 +20,9 @@ extension Plexus {
       let passage = try await withRendezvous { rendezvous in
         // The DHT is joined while STUN runs: neither needs the other.
         async let joined: Void = join(rendezvous)
-        let mapping = try await publicMapping(of: socket, for: "\(name)")
+        let mapping = try await publicMapping(of: socket)
         try await joined
-        let own = Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
+        let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
         let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: socket, mapping: mapping)
         return try await punch(
           Exchange(peer: peer, own: own, theirs: theirs), on: socket, as: .inviting, mapping: mapping)
@@ -31,7 +31,7 @@ extension Plexus {
       return passage
     } catch {
       await socket.close()
-      throw PlexusError(describing: error, at: self, peer: name)
+      throw PlexusError.describing(error)
     }
   }
 
@@ -39,11 +39,7 @@ extension Plexus {
     guard name != host else {
       throw PlexusError(.unknownPeer, "\(name) is the own identity", advice: "invite another one")
     }
-    do { return try repository.peer(name) } catch let error as IdentityError {
-      throw PlexusError(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, "\(error)", cause: error)
-    } catch {
-      throw PlexusError(.unusableIdentity, "\(error)", cause: error)
-    }
+    do { return try repository.peer(name) } catch { throw PlexusError(error) }
   }
 
   /// Sends the invitation and waits for the answer, while the NAT's mapping is kept alive.

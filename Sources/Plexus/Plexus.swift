@@ -21,6 +21,7 @@ public struct Plexus: Sendable {
   let repository: ApplicationRepository
   let identity: OwnIdentity
   let logger: Logger
+  let directory: STUNDirectory
 
   /// Reads the own identity.
   ///
@@ -34,6 +35,7 @@ public struct Plexus: Sendable {
     self.repository = repository
     self.configuration = configuration
     self.logger = logger
+    directory = STUNDirectory(names: configuration.stunServers, family: configuration.localEndpoint.address.family)
     identity = try Self.ownIdentity(host, in: repository)
     if let warning = identity.permissionsWarning { logger.warning("\(warning)") }
   }

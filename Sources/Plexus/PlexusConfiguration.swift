@@ -19,7 +19,7 @@ public struct PlexusConfiguration: Sendable {
   /// How long an inviter waits for the peer's answer.
   public var responseTimeout: Duration = .seconds(60)
   /// The words that name the kinds of message on the rendezvous.
-  public var subjects = Subjects()
+  public var subjects = MessageSubjects()
   /// The folder in which the puzzles that were seen are remembered, so that old messages cannot be replayed after a restart.
   public var stateFolder: String
   /// How many invitations an acceptor serves at once; more wait for their turn.

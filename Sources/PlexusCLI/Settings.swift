@@ -118,9 +118,7 @@ extension PlexusConfiguration {
   fileprivate mutating func apply(_ environment: Environment) throws(CommandFailure) {
     if let timeout = try Self.milliseconds("PLEXUS_HANDSHAKE_TIMEOUT", environment) { handshakeTimeout = timeout }
     if let timeout = try Self.milliseconds("PLEXUS_RESPONSE_TIMEOUT", environment) { responseTimeout = timeout }
-    if let token = environment["PLEXUS_INVITE_TOKEN"] { subjects.invite = token }
-    if let token = environment["PLEXUS_ACCEPT_TOKEN"] { subjects.accept = token }
-    if let token = environment["PLEXUS_ADVENT_TOKEN"] { subjects.advent = token }
+    subjects = MessageSubjects(environment: environment.variables)
   }
 
   private static func milliseconds(_ name: String, _ environment: Environment) throws(CommandFailure) -> Duration? {

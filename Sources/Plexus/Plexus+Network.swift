@@ -1,0 +1,77 @@
+import DatagramSockets
+import Datagrams
+import HolePunching
+import Logging
+import Rendezvous
+import STUN
+
+extension Plexus {
+  func bindSocket() async throws -> UDPSocket { try await UDPSocket.bind(to: configuration.localEndpoint) }
+
+  /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
+  func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
+    let (servers, failures) = await directory.servers()
+    for failure in failures { logger.warning("\(failure)") }
+    guard !servers.isEmpty else { throw failures.first ?? STUNError.noServer }
+    let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in
+      if case .serverFailed(let server, let outcome) = event { logger.warning("STUN server \(server) \(outcome)") }
+    }
+    tell(report)
+    guard report.mapping.isSymmetric != true else {
+      throw PlexusError(
+        .symmetricNAT,
+        "the NAT of this network is symmetric: it gives every destination another public port, so no peer can be told where "
+          + "to send",
+        advice: "use another network here, such as a telephone's, or have the router forward a UDP port")
+    }
+    return report
+  }
+
+  private func tell(_ report: MappingReport) {
+    let nat =
+      switch (report.isTranslated, report.mapping.isSymmetric) {
+      case (false, _): "no NAT"
+      case (_, true): "a symmetric NAT"
+      case (_, false): "a NAT that can be punched"
+      case (_, nil): "the kind of NAT is not known: a second STUN server would tell"
+      }
+    let server = report.fastestServer.map { ", told by \($0)" } ?? ""
+    logger.info("Public address \(report.publicEndpoint)\(server) in \(report.duration.forPeople); \(nat)")
+  }
+
+  /// Keeps the NAT's mapping alive until cancelled.
+  func keepMappingAlive(of socket: UDPSocket, as report: MappingReport) async throws {
+    // Whoever told a public endpoint has answered.
+    guard let server = report.fastestServer else { return }
+    try await STUNClient.keepMappingAlive(on: socket, server: server, publicEndpoint: report.publicEndpoint) {
+      changed in
+      logger.warning(
+        "The NAT has changed the public address to \(changed), and the peer was told \(report.publicEndpoint)")
+    }
+  }
+
+  /// Punches the hole and makes the passage of it. The socket stays open in any case.
+  func punch(
+    _ exchange: Exchange, on socket: UDPSocket, as role: PunchRole, mapping: MappingReport
+  ) async throws -> Passage {
+    var configuration = PunchConfiguration()
+    configuration.timeout = self.configuration.handshakeTimeout
+    configuration.lowHopLimit = self.configuration.punchHops
+    let result = try await HolePunching.punch(
+      on: socket, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint, configuration: configuration)
+    let roundTrip = result.roundTrip.map { ", round trip \($0.forPeople)" } ?? ""
+    logger.info(
+      "Hole punched to \(exchange.theirs.endpoint) in \(result.duration.forPeople)\(roundTrip)",
+      metadata: [
+        "conclusion": "\(result.conclusion.rawValue)", "peer-kind": "\(result.peerKind.rawValue)",
+        "sent": "\(result.counters.sent)", "noise": "\(result.counters.noise)",
+        "strangers": "\(result.counters.strangers)",
+      ])
+    return Passage(
+      description: PassageDescription(
+        host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: mapping.publicEndpoint,
+        alien: exchange.theirs.endpoint, secret: exchange.secret,
+        files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
+      socket: socket, roundTrip: result.roundTrip)
+  }
+}
