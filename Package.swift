@@ -41,7 +41,7 @@ let package = Package(
     .target(
       name: "Identity",
       dependencies: [
-        crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "X509", package: "swift-certificates"),
         .product(name: "SwiftASN1", package: "swift-asn1"), logging,
       ], swiftSettings: strict),

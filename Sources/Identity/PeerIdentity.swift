@@ -1,0 +1,21 @@
+import FoundationEssentials
+
+/// An identity as its certificate shows it: a peer's, or the public half of one's own.
+public struct PeerIdentity: Hashable, Sendable {
+  /// Where it lies in the repository.
+  public let name: IdentityName
+  /// The certificate, DER. Its key is RSA of at least 2048 bits.
+  public let certificateDER: [UInt8]
+  /// The id under which OpenDHT knows the certificate's key.
+  public let certificateID: CertificateID
+  /// SHA-256 over the certificate's DER as `AA:BB:…`: what people compare over another channel.
+  public let fingerprint: String
+  /// The certificate's subject, for people. Whoever made the certificate chose it: it proves nothing.
+  public let subject: String
+  /// The size of the RSA key in bits.
+  public let keyBits: Int
+  /// The first second of the certificate's validity.
+  public let notValidBefore: Date
+  /// The last second of the certificate's validity.
+  public let notValidAfter: Date
+}
