@@ -3,7 +3,7 @@ public struct OwnIdentity: Sendable {
   /// The public half.
   public let identity: PeerIdentity
   /// The certificate, PEM, without anything around it.
-  public let certificatePEM: String
+  public var certificatePEM: String { identity.certificatePEM }
   /// The private key, unencrypted PKCS#8 PEM. A secret: it belongs in no log and no error text.
   public let privateKeyPEM: String
   /// The certificate of the authority that the peers' certificates must chain to, DER, where the folder has a `ca.crt`.

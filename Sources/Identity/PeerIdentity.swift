@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 
 /// An identity as its certificate shows it: a peer's, or the public half of one's own.
 public struct PeerIdentity: Hashable, Sendable {
@@ -18,4 +19,19 @@ public struct PeerIdentity: Hashable, Sendable {
   public let notValidBefore: Date
   /// The last second of the certificate's validity.
   public let notValidAfter: Date
+}
+
+extension PeerIdentity {
+  /// The certificate in PEM, ending with a line end.
+  public var certificatePEM: String { CertificateText.pem(certificateDER) }
+
+  /// Writes the certificate in PEM to a new file that everybody may read.
+  ///
+  /// - Throws: ``IdentityError``: `alreadyExists` when there is a file already, `fileUnusable`.
+  public func export(to path: String) throws {
+    guard access(path, F_OK) != 0 else {
+      throw IdentityError(.alreadyExists, "\(path) is there already; remove it, or choose another file")
+    }
+    try PrivateFolder.writeNew(Array(certificatePEM.utf8), to: path, mode: 0o644)
+  }
 }

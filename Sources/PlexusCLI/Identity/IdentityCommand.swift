@@ -1,0 +1,33 @@
+import ArgumentParser
+import Identity
+
+/// `plexus identity`: makes identities and exchanges their certificates with peers.
+struct IdentityCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "identity",
+    abstract: "Make your own identities and exchange certificates with peers.",
+    discussion: """
+      An identity is written OWNER/PIN: an email address by convention, and a name for one of its owner's machines \
+      or uses. Each side makes an identity, exports its certificate, sends it to the other side, and imports the \
+      one it gets.
+      """,
+    subcommands: [
+      NewIdentity.self, ListIdentities.self, ShowIdentity.self, ExportIdentity.self, ImportIdentity.self,
+    ])
+}
+
+/// Where the identities are.
+struct RepositoryOptions: ParsableArguments {
+  @Option(name: .customLong("app-repo"), help: ArgumentHelp("Folder of the identities.", valueName: "dir"))
+  var path = "."
+
+  func open() throws -> ApplicationRepository { try ApplicationRepository(path: path) }
+}
+
+/// What every command tells of a certificate.
+func describe(_ identity: PeerIdentity) -> String {
+  """
+  fingerprint  \(identity.fingerprint)
+  DHT id       \(identity.certificateID)
+  """
+}

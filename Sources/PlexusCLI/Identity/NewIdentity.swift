@@ -1,0 +1,46 @@
+import ArgumentParser
+import Identity
+
+/// `plexus identity new OWNER/PIN`.
+struct NewIdentity: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "new", abstract: "Make an identity of your own: a private key and a certificate.")
+
+  @Argument(help: ArgumentHelp("The new identity.", valueName: "owner/pin"))
+  var name: String
+
+  @OptionGroup var repository: RepositoryOptions
+
+  @Option(help: "Size of the RSA key: 2048, 3072 or 4096.")
+  var bits = NewIdentityOptions().bits
+
+  @Option(help: "For how many days the certificate is valid.")
+  var days = NewIdentityOptions().days
+
+  func run() throws {
+    let repository = try repository.open()
+    let name = try IdentityName(name)
+    let own = try repository.create(name, options: NewIdentityOptions(bits: bits, days: days))
+    print(
+      """
+      \(name) is in \(repository.folder(name)); private.key there must never leave this machine.
+      \(describe(own.identity))
+      Next: `plexus identity export \(shellQuoted(name.description)) --output FILE`, send FILE to the peer, and have it \
+      run `plexus identity import FILE`.
+      """)
+  }
+}
+
+/// `text` as a shell takes it for one word.
+func shellQuoted(_ text: String) -> String {
+  let isPlain = text.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: "@%+=:,./-_".utf8.contains(byte)
+    }
+  }
+  return isPlain
+    ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+}
