@@ -180,7 +180,7 @@ void codht_cancel_put(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], ui
   });
 }
 
-void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], codht_context context,
+void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], uint64_t id, codht_context context,
                void (*value)(void *object, codht_value *value), void (*done)(void *object, bool succeeded)) {
   auto object = hold(context);
   guarded(nullptr, false, [&] {
@@ -193,7 +193,9 @@ void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], codht_con
     dht::DoneCallbackSimple onDone = [object, done, gate = node->gate](bool succeeded) {
       gate->pass([&] { done(object.get(), succeeded); });
     };
-    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone));
+    dht::Where which;
+    if (id != 0) which.id(id);
+    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone), {}, std::move(which));
     return true;
   });
 }

@@ -68,6 +68,12 @@ uint16_t codht_node_port(const codht_node *node);
 /// Asks a node at a numeric address whether it is there; its answer connects us.
 bool codht_node_ping(codht_node *node, const char *address, uint16_t port);
 
+/// Resolves a host name on a thread of its own. `address` is called for each numeric address found, then `done`, whose error
+/// is NULL when there was one. Both may come after a node has stopped.
+void codht_resolve(const char *host, bool with_ipv6, codht_context context,
+                   CODHT_SENDABLE void (*address)(void *object, const char *address),
+                   CODHT_SENDABLE void (*done)(void *object, const char *error));
+
 /// Says that the machine's network has changed: contacts are tried again, listens are renewed.
 void codht_node_network_changed(codht_node *node);
 
@@ -116,8 +122,8 @@ void codht_put(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], const cod
 /// Stops announcing a value and forgets the local copy.
 void codht_cancel_put(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], uint64_t id);
 
-/// Asks once for the values under a key. `value` gets each (and owns it), then `done` is called.
-void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], codht_context context,
+/// Asks once for the values under a key, with one id or (0) with any. `value` gets each (and owns it), then `done` is called.
+void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], uint64_t id, codht_context context,
                CODHT_SENDABLE void (*value)(void *object, codht_value *value),
                CODHT_SENDABLE void (*done)(void *object, bool succeeded));
 
