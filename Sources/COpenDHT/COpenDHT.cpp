@@ -1,1 +1,0 @@
-int plexus_dht_placeholder;

@@ -1,0 +1,91 @@
+import Datagrams
+
+/// What one side tells the other: where it can be met, and its half of the shared secret.
+///
+/// On the wire it is one line, `PLEXUS 3.0 ADDRESS PORT PUZZLE`. The address is public knowledge to the two; the puzzle is
+/// half of a secret and belongs in no log.
+public struct Reference: Hashable, Sendable {
+  /// The public address and port, as a STUN server saw them.
+  public let endpoint: Endpoint
+  /// A random number. A secret.
+  public let puzzle: UInt64
+
+  /// The number of bytes that a line may have. Ours have at most 80; newer releases of the reference send longer ones.
+  public static let lengthAtMost = 1024
+
+  /// Joins an endpoint and a puzzle.
+  ///
+  /// - Throws: ``ReferenceError/badEndpoint`` unless a datagram can be sent there.
+  public init(endpoint: Endpoint, puzzle: UInt64) throws(ReferenceError) {
+    let address = endpoint.address.unmapped
+    guard endpoint.port != 0, address.isUnicast else { throw .badEndpoint }
+    self.endpoint = Endpoint(address: address, port: endpoint.port)
+    self.puzzle = puzzle
+  }
+
+  /// Reads a line: five fields between white space, which may also surround them.
+  public init(line: String) throws(ReferenceError) {
+    guard line.utf8.count <= Self.lengthAtMost else { throw .tooLong }
+    let fields = line.whiteSpaceFields
+    guard fields.first == "PLEXUS", fields.count >= 2 else { throw .notAReference }
+    switch fields[1] {
+    case "3.0": try self.init(fields: fields.dropFirst(2))
+    default: throw .unknownVersion
+    }
+  }
+
+  /// Address, port and puzzle of version 3.0.
+  private init(fields: ArraySlice<Substring>) throws(ReferenceError) {
+    let fields = Array(fields)
+    guard fields.count == 3 else { throw .notAReference }
+    guard let address = IPAddress(String(fields[0])), let port = UInt16(digits: fields[1]) else { throw .badEndpoint }
+    guard let puzzle = UInt64(digits: fields[2]) else { throw .badPuzzle }
+    try self.init(endpoint: Endpoint(address: address, port: port), puzzle: puzzle)
+  }
+
+  /// The line in version 3.0, which every peer understands.
+  public var line: String { "PLEXUS 3.0 \(endpoint.address) \(endpoint.port) \(puzzle)" }
+
+  /// The number that both payloads get: the same on both sides, known to nobody else.
+  public func secret(with peer: Reference) -> UInt64 { puzzle ^ peer.puzzle }
+}
+
+extension Reference: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// The endpoint, never the puzzle.
+  public var description: String { "\(endpoint) (puzzle not shown)" }
+  /// As ``description``.
+  public var debugDescription: String { description }
+  /// Only the endpoint: `dump` and test failures print mirrors.
+  public var customMirror: Mirror { Mirror(self, children: ["endpoint": endpoint]) }
+}
+
+/// Why a line is no reference that we can use.
+public enum ReferenceError: Error, Hashable, Sendable, CustomStringConvertible {
+  case tooLong, notAReference, unknownVersion, badEndpoint, badPuzzle
+
+  /// What is wrong, without any of what the peer wrote.
+  public var description: String {
+    switch self {
+    case .tooLong: "the line is too long"
+    case .notAReference: "it is no reference"
+    case .unknownVersion: "it is a reference of another version than 3.0"
+    case .badEndpoint: "its address or port is none that a datagram can be sent to"
+    case .badPuzzle: "its puzzle is no unsigned 64-bit number"
+    }
+  }
+}
+
+extension String {
+  /// The parts between spaces, tabs, carriage returns and line feeds. Other white space is not known to the reference.
+  var whiteSpaceFields: [Substring] {
+    split(omittingEmptySubsequences: true) { $0 == " " || $0 == "\t" || $0 == "\n" || $0 == "\r" || $0 == "\r\n" }
+  }
+}
+
+extension FixedWidthInteger {
+  /// Reads decimal digits and nothing else: `init(_:)` would take a sign.
+  init?(digits text: Substring) {
+    guard !text.isEmpty, text.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) else { return nil }
+    self.init(text)
+  }
+}

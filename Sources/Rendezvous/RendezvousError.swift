@@ -1,0 +1,31 @@
+/// Why peers could not be met: one sentence that says what happened and what to do.
+public struct RendezvousError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What went wrong, for programs.
+  public enum Code: Hashable, Sendable {
+    /// The meeting place was not reached in time.
+    case notJoined
+    /// ``Rendezvous/join(timeout:)`` has not succeeded yet, or ``Rendezvous/leave()`` was called.
+    case notRunning
+    /// The local port is taken by another program.
+    case portTaken
+    /// The node could not be started.
+    case cannotStart
+    /// A key or certificate is not usable for sealing.
+    case unusableKey
+    /// The peer did not answer in time.
+    case unanswered
+    /// The state folder or the file in it cannot be used.
+    case stateUnusable
+  }
+
+  /// What went wrong, for programs.
+  public var code: Code
+  /// What went wrong and what to do, for people.
+  public var description: String
+
+  /// Joins a code and its sentence.
+  public init(_ code: Code, _ description: String) {
+    self.code = code
+    self.description = description
+  }
+}

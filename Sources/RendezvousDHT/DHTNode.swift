@@ -1,0 +1,126 @@
+import COpenDHT
+import Rendezvous
+import Synchronization
+
+/// A node of the DHT. Safe to use from any task; everything but ``stop()`` returns at once.
+final class DHTNode: Sendable {
+  /// What a node needs to start.
+  struct Parameters: Sendable {
+    var port: UInt16
+    var address4: String?
+    var address6: String?
+    var network: UInt32
+    var serves: Bool
+  }
+
+  /// How the node stands to the network.
+  enum Status: Hashable, Sendable { case disconnected, connecting, connected }
+
+  struct StartFailure: Error {
+    var isPortTaken: Bool
+    var reason: String
+  }
+
+  /// The local port.
+  let port: UInt16
+  private let handle: Mutex<Handle?>
+
+  init(_ parameters: Parameters, onStatus: @escaping @Sendable (Status) -> Void) throws(StartFailure) {
+    var failure = CODHT_OTHER
+    var error: UnsafeMutablePointer<CChar>?
+    let started = withOptionalCString(parameters.address4) { address4 in
+      withOptionalCString(parameters.address6) { address6 in
+        var configuration = codht_configuration(
+          port: parameters.port, address4: address4, address6: address6, network: parameters.network,
+          serves: parameters.serves)
+        return codht_node_start(
+          &configuration, Callback(onStatus).context,
+          { object, status in
+            Callback<Status>.at(object).call(
+              status == CODHT_CONNECTED ? .connected : status == CODHT_CONNECTING ? .connecting : .disconnected)
+          }, &failure, &error)
+      }
+    }
+    guard let started else {
+      throw StartFailure(isPortTaken: failure == CODHT_PORT_TAKEN, reason: text(taking: error))
+    }
+    port = codht_node_port(started)
+    handle = Mutex(Handle(pointer: started))
+  }
+
+  deinit { stop() }
+
+  /// Ends the node: no callback comes after this returned. Takes some milliseconds; not to be called from a callback.
+  func stop() {
+    if let handle = handle.withLock({ $0.take() }) { codht_node_stop(handle.pointer) }
+  }
+
+  /// Greets a node: its answer connects us.
+  func ping(address: String, port: UInt16) {
+    with { _ = codht_node_ping($0, address, port) }
+  }
+
+  /// Puts a value; `done` is called once the nodes asked have answered or been given up.
+  func put(_ value: SealedValue, at key: DHTKey, done: @escaping @Sendable (Bool) -> Void = { _ in }) {
+    with { node in
+      codht_put(node, key.bytes, value.pointer, Callback(done).context) { Callback<Bool>.at($0).call($1) }
+    }
+  }
+
+  /// Asks once for the values under `key`, with one id or with any.
+  func get(
+    _ key: DHTKey, id: UInt64 = 0, value: @escaping @Sendable (SealedValue) -> Void,
+    done: @escaping @Sendable () -> Void = {}
+  ) {
+    with { node in
+      codht_get(
+        node, key.bytes, id, Callback<SealedValue?>({ $0.map(value) ?? done() }).context,
+        { object, found in
+          guard let found else { return }
+          Callback<SealedValue?>.at(object).call(SealedValue(owning: found))
+        },
+        { object, _ in Callback<SealedValue?>.at(object).call(nil) })
+    }
+  }
+
+  /// Listens under `key` until the listener is cancelled or dropped.
+  func listen(_ key: DHTKey, value: @escaping @Sendable (SealedValue) -> Void) -> DHTListener? {
+    with { node in
+      codht_listen(node, key.bytes, Callback(value).context) { object, found in
+        guard let found else { return }
+        Callback<SealedValue>.at(object).call(SealedValue(owning: found))
+      }.map(DHTListener.init(owning:))
+    } ?? nil
+  }
+
+  @discardableResult
+  private func with<Result: Sendable>(_ body: (OpaquePointer) -> Result) -> Result? {
+    handle.withLock { handle in handle.map { body($0.pointer) } }
+  }
+}
+
+/// An object of the shim. `@unchecked`: the shim's functions for nodes and listeners may be called from any thread.
+private struct Handle: @unchecked Sendable {
+  let pointer: OpaquePointer
+}
+
+/// A listen. Ends with ``cancel()`` or with the object.
+final class DHTListener: Sendable {
+  private let handle: Mutex<Handle?>
+
+  init(owning pointer: OpaquePointer) {
+    handle = Mutex(Handle(pointer: pointer))
+  }
+
+  deinit { cancel() }
+
+  /// No value is delivered after this returned.
+  func cancel() {
+    if let handle = handle.withLock({ $0.take() }) { codht_listener_cancel(handle.pointer) }
+  }
+}
+
+private func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+  guard let text else { return body(nil) }
+  return text.withCString { body($0) }
+}
