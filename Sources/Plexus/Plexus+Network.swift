@@ -11,8 +11,8 @@ extension Plexus {
   /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
   func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
     let (servers, failures) = await directory.servers()
-    for failure in failures { logger.warning("\(failure)") }
-    guard !servers.isEmpty else { throw failures.first ?? STUNError.noServer }
+    for failure in failures where !servers.isEmpty { logger.warning("\(failure)") }
+    if servers.isEmpty, let failure = failures.first { throw failure }
     let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in
       if case .serverFailed(let server, let outcome) = event { logger.warning("STUN server \(server) \(outcome)") }
     }

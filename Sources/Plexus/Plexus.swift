@@ -62,9 +62,11 @@ public struct Plexus: Sendable {
 
   /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
   func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
+    let logger = logger
     let rendezvous = try DHTRendezvous(
-      identity: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
-      stateFolder: configuration.stateFolder, logger: logger)
+      own: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
+      memory: ReplayMemory(folder: configuration.stateFolder, own: identity.identity.certificateID),
+      onEvent: { event in Self.tell(event, to: logger) }, logger: logger)
     do {
       let result = try await body(rendezvous)
       await rendezvous.leave()
@@ -72,6 +74,17 @@ public struct Plexus: Sendable {
     } catch {
       await rendezvous.leave()
       throw error
+    }
+  }
+
+  private static func tell(_ event: DHTEvent, to logger: Logger) {
+    switch event {
+    case .started(let port, nil): logger.debug("The DHT node runs on UDP port \(port)")
+    case .started(let port, let taken?):
+      logger.info("The DHT node runs on UDP port \(port), because \(taken) is taken by another program")
+    case .hostNotFound(let host, let reason): logger.warning("DHT node \(host) cannot be found: \(reason)")
+    case .connected: logger.debug("The DHT is connected")
+    case .disconnected: logger.warning("The DHT is disconnected: no node answers; trying again")
     }
   }
 

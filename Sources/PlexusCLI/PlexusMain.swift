@@ -1,18 +1,20 @@
 import ArgumentParser
 import CLISupport
 import Glibc
+import Plexus
 
-/// `plexus` without a subcommand makes a passage; the subcommands are for what a person needs around it.
-struct PlexusCommand: AsyncParsableCommand {
+/// `plexus` with options only: makes a passage.
+struct PassageCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plexus",
     abstract: "Make a direct network passage between applications on machines behind NATs.",
     discussion: """
       Run it on both machines: `plexus --accept …` on one, `plexus --peer-info OWNER/PIN …` on the other. Both learn their \
       public addresses by STUN, find each other over the DHT, open their NATs, and start --exec-command with the addresses.
+
+      `plexus identity` makes and exchanges the identities that both need; see `plexus identity --help`.
       """,
-    version: PlexusVersion.current,
-    subcommands: [IdentityCommand.self])
+    version: PlexusVersion.current)
 
   @OptionGroup var options: PlexusOptions
 
@@ -22,34 +24,44 @@ struct PlexusCommand: AsyncParsableCommand {
   }
 }
 
-/// Turns whatever is thrown into one line on standard error and an exit status.
+/// `plexus` with a first word: what a person needs around the passage.
+struct ToolsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "plexus", subcommands: [IdentityCommand.self])
+}
+
+/// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
 @main enum PlexusMain {
   static func main() async {
+    // Not one tree of commands: a root's options would swallow those of the same name behind a subcommand.
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let root: any ParsableCommand.Type =
+      ToolsCommand.configuration.subcommands.contains { $0.configuration.commandName == arguments.first }
+      ? ToolsCommand.self : PassageCommand.self
     do {
-      var command = try PlexusCommand.parseAsRoot()
+      var command = try root.parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
     } catch {
-      exit(report(error))
+      exit(report(error, of: root))
     }
   }
 
-  private static func report(_ error: any Error) -> Int32 {
+  private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
     if let failure = CommandFailure(describing: error) {
       writeLineToStandardError("plexus: \(failure)")
       return failure.status.rawValue
     }
-    let code = PlexusCommand.exitCode(for: error)
+    let code = root.exitCode(for: error)
     guard !code.isSuccess else {
       // --help and --version end here.
-      print(PlexusCommand.fullMessage(for: error))
+      print(root.fullMessage(for: error))
       return 0
     }
     // The first line is the error, the rest is usage that --help shows, too.
-    let message = PlexusCommand.message(for: error)
+    let message = root.message(for: error)
     if !message.isEmpty { writeLineToStandardError("plexus: \(message); see plexus --help") }
     return code.rawValue
   }
