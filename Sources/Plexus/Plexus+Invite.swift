@@ -19,7 +19,7 @@ extension Plexus {
     do {
       let passage = try await withRendezvous { rendezvous in
         // The DHT is joined while STUN runs: neither needs the other.
-        async let joined: Void = join(rendezvous)
+        async let joined: Void = join(rendezvous, toInvite: peer)
         let mapping = try await publicMapping(of: socket)
         try await joined
         let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))

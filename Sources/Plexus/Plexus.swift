@@ -60,6 +60,9 @@ public struct Plexus: Sendable {
     }
   }
 
+  /// OpenDHT gives up on silent nodes after 8 s; the rest is for slow name servers.
+  private static let joinTimeout: Duration = .seconds(15)
+
   /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
   func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
     let logger = logger
@@ -89,9 +92,10 @@ public struct Plexus: Sendable {
   }
 
   /// Joins the DHT and tells how long that took.
-  func join(_ rendezvous: DHTRendezvous) async throws {
+  func join(_ rendezvous: DHTRendezvous, toInvite peer: PeerIdentity? = nil) async throws {
     let start = MonotonicClock.now
-    try await rendezvous.join(timeout: .seconds(15))
+    try await rendezvous.join(timeout: Self.joinTimeout)
+    if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
     logger.info("Joined the DHT in \(start.elapsed)")
   }
 }
