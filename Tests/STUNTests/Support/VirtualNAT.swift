@@ -1,5 +1,6 @@
 import Datagrams
-import STUN
+
+@testable import STUN
 
 /// A NAT of RFC 4787 in memory, just enough for the explorer's tests.
 struct VirtualNAT {

@@ -1,5 +1,6 @@
 import Datagrams
-import STUN
+
+@testable import STUN
 
 /// A server on the virtual network: what it answers to what.
 struct VirtualServer {
