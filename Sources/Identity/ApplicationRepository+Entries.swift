@@ -20,7 +20,7 @@ public struct RepositoryEntry: Sendable {
 extension ApplicationRepository {
   /// How many folders one listing looks at, so that a repository gone wild costs bounded time.
   static let maximumFolders = 16_384
-  /// How many identities one listing gives, so that they cost bounded memory: about 2 KB each.
+  /// How many identities one listing gives, so that they cost bounded memory: about 4 KB each.
   static let maximumIdentities = 4_096
   /// How the folders begin in which new identities are made before they get their names.
   static let temporaryPrefix = ".plexus-"

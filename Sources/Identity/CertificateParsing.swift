@@ -82,7 +82,7 @@ extension IdentityError {
     self.init(
       .unsupportedKey,
       "the certificate in \(source) has no RSA key of \(PeerIdentity.minimumKeyBits) bits or more; "
-        + "OpenDHT encrypts to RSA keys only, so make one with `plexus identity new`")
+        + "OpenDHT encrypts to RSA keys only; its owner can make one with `plexus identity new`")
   }
 }
 

@@ -39,6 +39,6 @@ enum PrivateKeyFile {
     let permissions = stamp.mode & 0o777
     guard permissions & 0o077 != 0 else { return nil }
     return "the private key \(path) is open to others (mode 0\(String(permissions, radix: 8))); "
-      + "run: chmod 600 '\(path)'"
+      + "run: chmod 600 \(shellQuoted(path))"
   }
 }

@@ -57,7 +57,9 @@ struct OpenSSLTests {
 
 /// Runs the openssl program.
 enum OpenSSL {
-  static let path: String? = ["/usr/bin/openssl", "/usr/local/bin/openssl"].first { (path: String) in access(path, X_OK) == 0 }
+  static let path = ["/usr/bin/openssl", "/usr/local/bin/openssl"].first { (path: String) in
+    access(path, X_OK) == 0
+  }
 
   /// What it prints; throws when it fails.
   static func run(_ arguments: String...) throws -> String {
