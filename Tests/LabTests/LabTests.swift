@@ -1,10 +1,4 @@
-import PlexusTesting
 import Testing
 
-@Suite struct LabSmoke {
-  @Test func comesUp() async throws {
-    try await withLab(sites: [.portRestricted, .symmetric]) { lab in
-      print(try await lab.host(0).run("ip", "addr"))
-    }
-  }
-}
+/// Tests in network namespaces: one after another, because each starts servers and this may be a small machine.
+@Suite(.serialized) struct LabTests {}

@@ -6,7 +6,7 @@ extension Lab.NATKind {
     case .fullCone: table(masquerade: "masquerade", forward: "iifname eth0 udp dport 1024-65535 dnat to \(host)")
     case .addressRestricted:
       table(
-        masquerade: "masquerade", forward: "iifname eth0 ip saddr @seen udp dport 1024-65535 dnat to \(host)",
+        masquerade: "masquerade", forward: "iifname eth0 udp dport . ip saddr @seen dnat to \(host)",
         remembersAddresses: true)
     case .portRestricted: table(masquerade: "masquerade")
     case .symmetric: table(masquerade: "masquerade fully-random")
@@ -16,9 +16,10 @@ extension Lab.NATKind {
   private func table(masquerade: String, forward: String? = nil, remembersAddresses: Bool = false) -> String {
     var lines = ["table ip nat {"]
     if remembersAddresses {
+      // By port, because each mapping is filtered for itself; masquerading keeps the port of a lone host's sockets.
       // Two minutes, as the conntrack entry of a UDP stream.
-      lines.append("set seen { type ipv4_addr; flags dynamic,timeout; timeout 120s; }")
-      lines.append(chain("remember", "filter hook forward priority 0", "oifname eth0 update @seen { ip daddr }"))
+      lines.append("set seen { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 120s; }")
+      lines.append(chain("remember", "filter hook forward priority 0", "oifname eth0 update @seen { udp sport . ip daddr }"))
     }
     if let forward {
       lines.append(chain("arriving", "nat hook prerouting priority -100", forward))

@@ -28,13 +28,11 @@ final class ProgramRecord: Sendable {
     String(decoding: state.withLock { $0.texts[stream, default: []] }, as: UTF8.self)
   }
 
-  /// The lines of both streams; the last one only counts once it is complete or the program has ended.
-  var completeLines: [String] {
+  /// The lines of a stream; the last one only counts once it is complete or the program has ended.
+  func completeLines(_ stream: Stream) -> [String] {
     let ended = exit != nil
-    return [Stream.output, .errors].flatMap { stream -> [String] in
-      let lines = text(stream).split(separator: "\n", omittingEmptySubsequences: false)
-      return (ended ? lines[...] : lines.dropLast()).map(String.init)
-    }
+    let lines = text(stream).split(separator: "\n", omittingEmptySubsequences: false)
+    return (ended && lines.last != "" ? lines[...] : lines.dropLast()).map(String.init)
   }
 
   /// The last words, for error texts.

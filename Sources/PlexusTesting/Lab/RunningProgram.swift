@@ -43,12 +43,22 @@ extension Lab {
       containing text: String, count: Int = 1, deadline: Duration = .seconds(30)
     ) async throws -> String {
       try await wait(for: "\(count > 1 ? "\(count) lines" : "a line") with “\(text)”", deadline: deadline) {
-        let lines = record.completeLines.filter { $0.contains(text) }
+        let lines = (record.completeLines(.output) + record.completeLines(.errors)).filter { $0.contains(text) }
         if lines.count >= count { return lines[count - 1] }
         guard record.exit == nil else {
           throw LabError(.unexpectedExit, "\(name) ended without a line with “\(text)”; it said: \(record.tail)")
         }
         return nil
+      }
+    }
+
+    /// Calls `body` with each line of standard error, from the program's start to its end.
+    public func forEachErrorLine(_ body: (String) -> Void) async {
+      var seen = 0
+      for await _ in record.changes() {
+        let lines = record.completeLines(.errors)
+        lines.dropFirst(seen).forEach(body)
+        seen = max(seen, lines.count)
       }
     }
 
