@@ -36,7 +36,8 @@ struct TalkCommand: AsyncParsableCommand {
     var farewells = 0
     while farewells < 3 {
       guard MonotonicClock.now < end else {
-        throw LabToolError("\(name) heard \(heard) of \(Self.lines) lines from \(peer); the passage does not carry them")
+        throw LabToolError(
+          "\(name) heard \(heard) of \(Self.lines) lines from \(peer); the passage does not carry them")
       }
       let line = min(heard + 1, Self.lines)
       if heard == Self.lines { farewells += 1 }
@@ -45,7 +46,8 @@ struct TalkCommand: AsyncParsableCommand {
       while let datagram = try await socket.receive(until: next) {
         let text = String(decoding: datagram.payload, as: UTF8.self)
         // Datagrams of the handshake may still arrive here; they are no lines.
-        guard datagram.source == peer, let number = text.split(separator: " ").first.flatMap({ Int($0) }), number > heard,
+        guard datagram.source == peer, let number = text.split(separator: " ").first.flatMap({ Int($0) }),
+          number > heard,
           number <= Self.lines
         else { continue }
         heard = number

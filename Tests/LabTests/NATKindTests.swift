@@ -6,7 +6,8 @@ extension LabTests {
   @Suite(.enabled(if: Lab.isAvailable, "\(Lab.missingSentence)")) struct NATKinds {
     @Test func everyKindMapsAsItsNameSays() async throws {
       for (kind, finding) in try await discover("-m") {
-        let address = kind == .open ? finding.lab.host(finding.host).address : finding.lab.nat(finding.host).publicAddress
+        let address =
+          kind == .open ? finding.lab.host(finding.host).address : finding.lab.nat(finding.host).publicAddress
         #expect(finding.verdict.contains("UDP reflexive addr: \(address):"), "\(kind)")
         let mapping = kind == .symmetric ? "Address and Port Dependent" : "Endpoint Independent"
         #expect(finding.verdict.contains("NAT with \(mapping) Mapping!"), "\(kind)")

@@ -17,7 +17,7 @@ extension Lab {
     public func reboot() async throws {
       try await execute(
         """
-        nft 'table inet reboot { chain all { type filter hook prerouting priority -400; drop; }; }'
+        nft 'table inet reboot { chain everything { type filter hook prerouting priority -400; drop; }; }'
         conntrack -F 2>/dev/null
         \(forgetAddresses)
         nft delete table inet reboot
@@ -28,11 +28,13 @@ extension Lab {
     ///
     /// - Parameter percent: 0 to 100.
     public func dropDatagrams(percent: Int) async throws {
+      // The kernel compares with a number below 100 only.
+      let chance = percent < 100 ? "numgen random mod 100 < \(percent)" : ""
       try await execute(
         """
         nft 'table inet loss { }; delete table inet loss'
         nft 'table inet loss { chain forward { type filter hook forward priority 10; \
-        meta l4proto udp numgen random mod 100 < \(percent) drop; }; }'
+        meta l4proto udp \(chance) drop; }; }'
         """)
     }
 

@@ -77,8 +77,8 @@ struct LabScript {
     ]
     return batch(
       "ip -n \(topology.server)",
-      ["link set lo up", "link set eth0 up"] + addresses.map { "addr add \($0)/24 dev eth0" }
-        + (topology.ipv6 ? addressesV6.map { "addr add \($0)/64 dev eth0 nodad" } : [])
+      ["link set lo up"]
+        + raise("eth0", addresses: addresses.map { "\($0)/24" }, linkLocal: 1, addressesV6: addressesV6)
         + ["route add 203.0.113.0/24 dev eth0"] + routes(exceptTo: nil))
   }
 
@@ -102,17 +102,15 @@ struct LabScript {
     }
     let commands =
       [
-        "link set lo up", "link add eth0 type veth peer name nat\(site) netns \(topology.network)", "link set eth0 up",
-        "link add inside type bridge", "link set inside up",
-        "addr add \(topology.routerAddress(site))/24 dev eth0", "addr add \(topology.gateway(site))/24 dev inside",
-        "route add 198.51.100.0/24 dev eth0",
-      ] + links
-      + (topology.ipv6
-        ? [
-          "addr add \(topology.routerAddressV6(site))/64 dev eth0 nodad",
-          "addr add \(topology.gatewayV6(site))/64 dev inside nodad",
-        ] : [])
-      + routes(exceptTo: site)
+        "link set lo up", "link add eth0 type veth peer name nat\(site) netns \(topology.network)",
+        "link add inside type bridge",
+      ]
+      + raise(
+        "eth0", addresses: ["\(topology.routerAddress(site))/24"], linkLocal: 0x100 + site,
+        addressesV6: [topology.routerAddressV6(site)])
+      + raise(
+        "inside", addresses: ["\(topology.gateway(site))/24"], linkLocal: 1, addressesV6: [topology.gatewayV6(site)])
+      + ["route add 198.51.100.0/24 dev eth0"] + links + routes(exceptTo: site)
     let rules = topology.sites[site].nat.rules(host: topology.hostAddress(site: site, position: 0))
     return batch("ip -n \(router)", commands)
       + """
@@ -129,17 +127,22 @@ struct LabScript {
     topology.placements.enumerated().map { host, placement in
       batch(
         "ip -n \(topology.host(host))",
-        [
-          "link set lo up", "link set eth0 up",
-          "addr add \(topology.hostAddress(site: placement.site, position: placement.position))/24 dev eth0",
-          "route add default via \(topology.gateway(placement.site))",
-        ]
-          + (topology.ipv6
-            ? [
-              "addr add \(topology.hostAddressV6(site: placement.site, position: placement.position))/64 dev eth0 nodad",
-              "route add default via \(topology.gatewayV6(placement.site))",
-            ] : []))
+        ["link set lo up"]
+          + raise(
+            "eth0", addresses: ["\(topology.hostAddress(site: placement.site, position: placement.position))/24"],
+            linkLocal: 0x10 + placement.position,
+            addressesV6: [topology.hostAddressV6(site: placement.site, position: placement.position)])
+          + ["route add default via \(topology.gateway(placement.site))"]
+          + (topology.ipv6 ? ["route add default via \(topology.gatewayV6(placement.site))"] : []))
     }.joined()
+  }
+
+  /// Brings an interface up with addresses that are usable at once: the kernel would make a link-local one itself, but try
+  /// it for two seconds before it answers neighbours.
+  private func raise(_ link: String, addresses: [String], linkLocal: Int, addressesV6: [String]) -> [String] {
+    let v6 = topology.ipv6 ? ["fe80::\(String(linkLocal, radix: 16))"] + addressesV6 : []
+    return ["link set \(link) addrgenmode none", "link set \(link) up"]
+      + addresses.map { "addr add \($0) dev \(link)" } + v6.map { "addr add \($0)/64 dev \(link) nodad" }
   }
 
   private var joinPublicSide: String {

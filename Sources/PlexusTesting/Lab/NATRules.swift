@@ -19,7 +19,8 @@ extension Lab.NATKind {
       // By port, because each mapping is filtered for itself; masquerading keeps the port of a lone host's sockets.
       // Two minutes, as the conntrack entry of a UDP stream.
       lines.append("set seen { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 120s; }")
-      lines.append(chain("remember", "filter hook forward priority 0", "oifname eth0 update @seen { udp sport . ip daddr }"))
+      lines.append(
+        chain("remember", "filter hook forward priority 0", "oifname eth0 update @seen { udp sport . ip daddr }"))
     }
     if let forward {
       lines.append(chain("arriving", "nat hook prerouting priority -100", forward))
