@@ -34,17 +34,27 @@ extension PlexusPeer {
     return String(decoding: data, as: UTF8.self).split(separator: "\n").compactMap(PassageRecord.init)
   }
 
-  /// Waits until this many payloads have run, those from before included.
+  /// Those of ``passages`` that lead to `peer`.
+  public func passages(with peer: PlexusPeer) -> [PassageRecord] {
+    passages.filter { $0.peerIdentity == peer.identity }
+  }
+
+  /// Waits until this many payloads have run for passages to `peer`, those from before included.
   ///
+  /// - Returns: The passages to `peer`.
   /// - Throws: ``LabError`` if the time passes before.
   @discardableResult
-  public func waitForPassages(_ count: Int, deadline: Duration = .seconds(30)) async throws -> [PassageRecord] {
+  public func waitForPassages(
+    _ count: Int = 1, with peer: PlexusPeer, deadline: Duration = .seconds(30)
+  ) async throws -> [PassageRecord] {
     let end = ContinuousClock.now.advanced(by: deadline)
     while true {
-      let made = passages
+      let made = passages(with: peer)
       if made.count >= count { return made }
       guard ContinuousClock.now < end else {
-        throw LabError(.deadlineExceeded, "\(identity) started \(made.count) of \(count) payloads within \(deadline)")
+        throw LabError(
+          .deadlineExceeded,
+          "\(identity) started \(made.count) of \(count) payloads for \(peer.identity) within \(deadline)")
       }
       // Short beside the time of a passage, long beside that of looking.
       try await Task.sleep(for: .milliseconds(5))
