@@ -1,0 +1,86 @@
+import Subprocess
+
+extension Lab {
+  /// A machine of the lab.
+  public struct Host: Sendable {
+    /// The name of its network namespace.
+    public let namespace: String
+    /// A folder for its files, where its programs start; it goes with the lab.
+    public let directory: String
+    /// The number of its site; nil on the public side.
+    public let site: Int?
+    /// Its own IPv4 address, as it sees it.
+    public let address: String
+    /// Its IPv6 address, if the lab has IPv6.
+    public let addressV6: String?
+
+    /// Runs a program to its end.
+    ///
+    /// - Parameters:
+    ///   - program: A name that ``Lab/findProgram(_:)`` finds, or a path.
+    ///   - arguments: Its arguments, without its name.
+    ///   - deadline: The longest time to wait; then the program is ended.
+    /// - Throws: ``LabError`` if it cannot be found, or is not done in time.
+    public func run(
+      _ program: String, _ arguments: String..., deadline: Duration = .seconds(30)
+    ) async throws -> ProgramResult {
+      try await run(program, arguments: arguments, deadline: deadline)
+    }
+
+    /// Runs a program to its end; see ``run(_:_:deadline:)``.
+    public func run(
+      _ program: String, arguments: [String], deadline: Duration = .seconds(30)
+    ) async throws -> ProgramResult {
+      try await withProcess(program, arguments: arguments) { process in
+        let exit = try await process.waitForExit(deadline: deadline)
+        return ProgramResult(exit: exit, output: process.output, errors: process.errors)
+      }
+    }
+
+    /// Runs a program while `body` runs; then asks it to end (SIGTERM), and soon after that makes it (SIGKILL).
+    public func withProcess<Value: Sendable>(
+      _ program: String, _ arguments: String..., isolation: isolated (any Actor)? = #isolation,
+      _ body: (RunningProgram) async throws -> Value
+    ) async throws -> Value {
+      try await withProcess(program, arguments: arguments, body)
+    }
+
+    /// Runs a program while `body` runs; see ``withProcess(_:_:isolation:_:)``.
+    public func withProcess<Value: Sendable>(
+      _ program: String, arguments: [String], isolation: isolated (any Actor)? = #isolation,
+      _ body: (RunningProgram) async throws -> Value
+    ) async throws -> Value {
+      guard let path = Lab.findProgram(program), let ip = Lab.findProgram("ip") else {
+        throw LabError(
+          .unavailable, "there is no program \(program) in \(Lab.binaryDirectory) nor in PATH; build or install it")
+      }
+      var options = PlatformOptions()
+      // A group of its own, so that the teardown reaches the children too; a payload has a session of its own and stays.
+      options.processGroupID = 0
+      // Three seconds are longer than any program here should need to end cleanly.
+      options.teardownSequence = [
+        .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(3))
+      ]
+      let configuration = Configuration(
+        executable: .path(.init(ip)), arguments: Arguments(["netns", "exec", namespace, path] + arguments),
+        workingDirectory: .init(directory), platformOptions: options)
+      let record = ProgramRecord()
+      let name = program.split(separator: "/").last.map(String.init) ?? program
+      return try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await record.follow(configuration) }
+        let value: Value
+        do {
+          value = try await body(RunningProgram(name: name, record: record))
+        } catch {
+          group.cancelAll()
+          // What the program's end throws now follows from the cancellation; what the body threw came first.
+          while await group.nextResult() != nil {}
+          throw error
+        }
+        group.cancelAll()
+        while await group.nextResult() != nil {}
+        return value
+      }
+    }
+  }
+}

@@ -1,0 +1,53 @@
+extension Lab {
+  /// The router of a site, which is where its NAT is.
+  public struct Router: Sendable {
+    /// The name of its network namespace.
+    public let namespace: String
+    /// What it does to datagrams.
+    public let kind: NATKind
+    /// Its IPv4 address on the public side.
+    public let publicAddress: String
+
+    /// Forgets every mapping.
+    public func flush() async throws {
+      try await execute("conntrack -F 2>/dev/null\n" + forgetAddresses)
+    }
+
+    /// Forgets every mapping as a router does that is switched off and on again: nothing passes meanwhile.
+    public func reboot() async throws {
+      try await execute(
+        """
+        nft 'table inet reboot { chain everything { type filter hook prerouting priority -400; drop; }; }'
+        conntrack -F 2>/dev/null
+        \(forgetAddresses)
+        nft delete table inet reboot
+        """)
+    }
+
+    /// Drops this share of all UDP datagrams, at random, in both directions; 0 ends that.
+    ///
+    /// - Parameter percent: 0 to 100.
+    public func dropDatagrams(percent: Int) async throws {
+      // The kernel compares with a number below 100 only.
+      let chance = percent < 100 ? "numgen random mod 100 < \(percent)" : ""
+      try await execute(
+        """
+        nft 'table inet loss { }; delete table inet loss'
+        nft 'table inet loss { chain forward { type filter hook forward priority 10; \
+        meta l4proto udp \(chance) drop; }; }'
+        """)
+    }
+
+    private var forgetAddresses: String { kind == .addressRestricted ? "nft flush set ip nat seen" : "" }
+
+    private func execute(_ script: String) async throws {
+      let result = try await Host(
+        namespace: namespace, directory: "/", site: nil, address: publicAddress, addressV6: nil
+      )
+      .run("sh", "-ec", script)
+      guard result.exit == .exited(0) else {
+        throw LabError(.setupFailed, "the router \(namespace) could not be changed: \(result.errors)")
+      }
+    }
+  }
+}

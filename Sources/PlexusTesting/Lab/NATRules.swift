@@ -1,0 +1,39 @@
+extension Lab.NATKind {
+  /// The kind as nftables rules of a router whose public interface is `eth0` and whose first inside host is `host`.
+  func rules(host: String) -> String {
+    switch self {
+    case .open: ""
+    case .fullCone: table(masquerade: "masquerade", forward: "iifname eth0 udp dport 1024-65535 dnat to \(host)")
+    case .addressRestricted:
+      table(
+        masquerade: "masquerade", forward: "iifname eth0 udp dport . ip saddr @seen dnat to \(host)",
+        remembersAddresses: true)
+    case .portRestricted: table(masquerade: "masquerade")
+    case .symmetric: table(masquerade: "masquerade fully-random")
+    }
+  }
+
+  private func table(masquerade: String, forward: String? = nil, remembersAddresses: Bool = false) -> String {
+    var lines = ["table ip nat {"]
+    if remembersAddresses {
+      // By port, because each mapping is filtered for itself; masquerading keeps the port of a lone host's sockets.
+      // Two minutes, as the conntrack entry of a UDP stream.
+      lines.append("set seen { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 120s; }")
+      lines.append(
+        chain("remember", "filter hook forward priority 0", "oifname eth0 update @seen { udp sport . ip daddr }"))
+    }
+    if let forward {
+      lines.append(chain("arriving", "nat hook prerouting priority -100", forward))
+    }
+    lines.append(chain("leaving", "nat hook postrouting priority 100", "oifname eth0 \(masquerade)"))
+    // Without this an early datagram of the peer makes a conntrack entry of its own, and the NAT then avoids that port.
+    lines.append(
+      chain("local", "filter hook input priority 0", "iifname eth0 meta l4proto { udp, tcp } ct state new drop"))
+    lines.append("}")
+    return lines.joined(separator: "\n")
+  }
+
+  private func chain(_ name: String, _ hook: String, _ rule: String) -> String {
+    "chain \(name) {\n type \(hook);\n \(rule)\n}"
+  }
+}

@@ -1,0 +1,105 @@
+import FoundationEssentials
+
+/// A `plexus` with an identity of its own on a ``Lab/Host``: what tests, the demonstration and the benchmark have in common.
+public struct PlexusPeer: Sendable {
+  /// Where it runs.
+  public let host: Lab.Host
+  /// Its identity, OWNER/PIN.
+  public let identity: String
+  /// Its application repository.
+  public let repository: String
+  /// The file where its payloads leave a line each; see ``passages``.
+  public let passageFile: String
+
+  private let bootstrap: String
+  private let stunServers: [String]
+
+  /// What `plexus --accept` says once it can be invited.
+  public static let acceptingLine = "Joined the DHT"
+
+  /// Makes an identity `NAME@lab.example/PIN` with `plexus identity new`.
+  ///
+  /// - Parameters:
+  ///   - name: The name, also of its folder on the host.
+  ///   - host: Where it runs.
+  ///   - lab: The lab of the host.
+  ///   - stunServers: `address:port`; nil for the lab's server with RFC 5780.
+  /// - Throws: ``LabError`` if there is no `plexus` or it cannot make an identity.
+  public init(_ name: String, on host: Lab.Host, in lab: Lab, stunServers: [String]? = nil) async throws {
+    self.host = host
+    identity = "\(name)@lab.example/\(name)"
+    repository = "\(host.directory)/\(name)"
+    passageFile = "\(host.directory)/\(name).passages"
+    bootstrap = lab.bootstrap
+    self.stunServers = stunServers ?? [lab.stunServer]
+    try FileManager.default.createDirectory(
+      atPath: repository, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    let result = try await host.run("plexus", "identity", "new", identity, "--app-repo", repository)
+    guard result.exit == .exited(0) else {
+      throw LabError(.setupFailed, "plexus could not make the identity \(identity): \(result.errors)")
+    }
+  }
+
+  private init(_ peer: PlexusPeer, stunServers: [String]) {
+    host = peer.host
+    identity = peer.identity
+    repository = peer.repository
+    passageFile = peer.passageFile
+    bootstrap = peer.bootstrap
+    self.stunServers = stunServers
+  }
+
+  /// The same peer with other STUN servers, each `address:port`.
+  public func using(stunServers: [String]) -> PlexusPeer { PlexusPeer(self, stunServers: stunServers) }
+
+  /// Puts the certificate of `peer` into the own repository, and the own into that of `peer`.
+  public func befriend(_ peer: PlexusPeer) throws {
+    try Self.copyCertificate(of: self, to: peer)
+    try Self.copyCertificate(of: peer, to: self)
+  }
+
+  /// The arguments of `plexus` that accepts `peer`, or everyone it knows.
+  ///
+  /// - Parameters:
+  ///   - peer: Whose invitations to accept.
+  ///   - payload: The program to start and its arguments as one text; nil for one that adds to ``passages``.
+  public func accepting(_ peer: PlexusPeer? = nil, payload: (command: String, arguments: String)? = nil) -> [String] {
+    ["--accept"] + (peer.map { ["--peer-info", $0.identity] } ?? []) + arguments(payload)
+  }
+
+  /// The arguments of `plexus` that invites `peer`; see ``accepting(_:payload:)``.
+  public func inviting(_ peer: PlexusPeer, payload: (command: String, arguments: String)? = nil) -> [String] {
+    ["--peer-info", peer.identity] + arguments(payload)
+  }
+
+  /// Runs `plexus --accept` while `body` runs, which begins as soon as it can be invited.
+  public func withAcceptor<Value: Sendable>(
+    of peer: PlexusPeer? = nil, isolation: isolated (any Actor)? = #isolation,
+    _ body: (Lab.RunningProgram) async throws -> Value
+  ) async throws -> Value {
+    try await host.withProcess("plexus", arguments: accepting(peer)) { acceptor in
+      try await acceptor.waitForLine(containing: Self.acceptingLine)
+      return try await body(acceptor)
+    }
+  }
+
+  private func arguments(_ payload: (command: String, arguments: String)?) -> [String] {
+    let payload =
+      payload ?? (
+        "/bin/sh",
+        "-c 'echo $(date +%s%N) $* >>\"$0\"' \(passageFile) %inner% %outer% %alien% "
+          + "%secret% %peeremail%/%peerpin%"
+      )
+    return [
+      "--app-id", "lab", "--app-repo", repository, "--host-info", identity, "--dht-bootstrap", bootstrap,
+      "--exec-command", payload.command, "--exec-args", payload.arguments,
+    ] + stunServers.flatMap { ["--stun-server", $0] }
+  }
+
+  private static func copyCertificate(of peer: PlexusPeer, to other: PlexusPeer) throws {
+    let folder = "\(other.repository)/\(peer.identity)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      atPath: "\(peer.repository)/\(peer.identity)/cert.crt", toPath: "\(folder)/cert.crt")
+  }
+}

@@ -1,0 +1,57 @@
+import FoundationEssentials
+import Glibc
+import Subprocess
+
+/// Builds a ``Lab``, runs `body` in it, and takes it away, also when `body` throws or its task is cancelled, and even when
+/// this process is killed.
+///
+/// - Parameters:
+///   - sites: The routers and their hosts.
+///   - ipv6: Whether every node also has a routed IPv6 address, with neither NAT nor firewall.
+///   - body: What to do in the lab.
+/// - Throws: ``LabError`` when the lab cannot be built, and whatever `body` throws.
+public func withLab<Value: Sendable>(
+  sites: [Lab.Site], ipv6: Bool = false, isolation: isolated (any Actor)? = #isolation,
+  _ body: (Lab) async throws -> Value
+) async throws -> Value {
+  let topology = try LabTopology(
+    sites: sites, ipv6: ipv6, owner: getpid(), temporaryDirectory: FileManager.default.temporaryDirectory.labPath)
+  guard Lab.isAvailable else { throw LabError(.unavailable, Lab.missingSentence) }
+  var options = PlatformOptions()
+  // Signals of the terminal are for the owner; the script goes when the owner lets go of its standard input.
+  options.createSession = true
+  // Ten seconds for what takes a tenth of one: the script must not die before it has cleaned up.
+  options.teardownSequence = [.send(signal: .terminate, allowedDurationToNextStep: .seconds(10))]
+  let execution = try await run(
+    .path("/bin/sh"), arguments: ["-c", LabScript(topology: topology).text], platformOptions: options,
+    input: .inputWriter, output: .sequence, error: .combinedWithOutput
+  ) { script -> Result<Value, any Error> in
+    do {
+      try await waitUntilReady(script.standardOutput)
+      return .success(try await body(Lab(topology: topology)))
+    } catch {
+      return .failure(error)
+    }
+  }
+  return try execution.takeClosureResult().get()
+}
+
+/// Reads what the script says until both its halves are done; anything else it says is trouble.
+private func waitUntilReady(_ output: SubprocessOutputSequence) async throws {
+  var awaited: Set = ["built", "ready"]
+  var complaints: [String] = []
+  for try await line in output.strings() {
+    if awaited.remove(line) == nil { complaints.append(line) }
+    if awaited.isEmpty { return }
+    // The servers' half of the script ends by itself when a server does; the other half would wait for ever.
+    if complaints.count > 8 { break }
+  }
+  try Task.checkCancellation()
+  throw LabError(
+    .setupFailed,
+    "the lab could not be built: \(complaints.isEmpty ? "its script ended" : complaints.joined(separator: "; "))")
+}
+
+extension URL {
+  fileprivate var labPath: String { path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path }
+}
