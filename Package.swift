@@ -88,7 +88,10 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
-    .testTarget(name: "PlexusTests", dependencies: ["Plexus", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(
+      name: "PlexusTests",
+      dependencies: ["Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging],
+      swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),

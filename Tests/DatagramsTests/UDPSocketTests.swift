@@ -35,9 +35,14 @@ import Testing
   @Test func aClosedSocketFreesItsPortAtOnce() async throws {
     let first = try await UDPSocket.bind(to: Self.loopback)
     await first.close()
-    let second = try await UDPSocket.bind(to: first.localEndpoint)
-    #expect(second.localEndpoint == first.localEndpoint)
-    await second.close()
+    // A child of another test, between fork and exec, may hold a copy of the descriptor for a moment.
+    var second: UDPSocket?
+    for _ in 1...1000 where second == nil {
+      second = try? await UDPSocket.bind(to: first.localEndpoint)
+      if second == nil { await Task.yield() }
+    }
+    #expect(second?.localEndpoint == first.localEndpoint)
+    await second?.close()
   }
 
   @Test func addressesOfOtherHostsAreRefusedWithAdvice() async throws {

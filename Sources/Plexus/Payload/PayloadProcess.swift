@@ -1,6 +1,7 @@
 import CProcess
 @preconcurrency import Dispatch
 import Glibc
+import Synchronization
 
 /// A payload program that was started.
 public struct PayloadProcess: Sendable {
@@ -35,6 +36,10 @@ public struct PayloadProcess: Sendable {
     }
   }
 
+  /// Until it executes its program, a child holds copies of all our descriptors. One start at a time makes sure that none
+  /// still holds the port of a passage that was closed for the next.
+  private static let oneAtATime = Mutex(())
+
   static func spawn(
     command: String, arguments: [String], workingDirectory: String?, log: String?, environment: [String]
   ) throws(PlexusError) -> PayloadProcess {
@@ -57,7 +62,9 @@ public struct PayloadProcess: Sendable {
     var processID: pid_t = 0
     let result = withCStrings([command] + arguments) { argv in
       withCStrings(mergedEnvironment(environment)) { envp in
-        plexus_spawn_detached(&processID, command, argv, envp, workingDirectory, logDescriptor)
+        oneAtATime.withLock { _ in
+          plexus_spawn_detached(&processID, command, argv, envp, workingDirectory, logDescriptor)
+        }
       }
     }
     guard result == 0 else {
