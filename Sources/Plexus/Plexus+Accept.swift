@@ -20,7 +20,7 @@ extension Plexus {
   public func accept(
     from pattern: IdentityPattern, perform: @Sendable @escaping (Passage) async throws -> Void
   ) async throws {
-    logger.info("\(host) accepts invitations of \(pattern) for \(configuration.application)")
+    logger.info("\(host) accepts invitations from \(pattern) for \(configuration.application)")
     let slots = Slots(configuration.localEndpoint.port == 0 ? max(1, configuration.maximumAttempts) : 1)
     do {
       try await withRendezvous { rendezvous in

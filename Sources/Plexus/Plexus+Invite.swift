@@ -12,6 +12,10 @@ extension Plexus {
   /// - Parameter name: a peer whose certificate is in the repository.
   /// - Throws: ``PlexusError`` that says in one sentence why there is no passage, or `CancellationError`.
   public func invite(_ name: IdentityName) async throws -> Passage {
+    do { return try await passage(to: name) } catch { throw PlexusError.describing(error) }
+  }
+
+  private func passage(to name: IdentityName) async throws -> Passage {
     let start = MonotonicClock.now
     let peer = try peer(name)
     logger.info("\(host) invites \(name) for \(configuration.application)")
@@ -31,15 +35,15 @@ extension Plexus {
       return passage
     } catch {
       await socket.close()
-      throw PlexusError.describing(error)
+      throw error
     }
   }
 
-  private func peer(_ name: IdentityName) throws(PlexusError) -> PeerIdentity {
+  private func peer(_ name: IdentityName) throws -> PeerIdentity {
     guard name != host else {
       throw PlexusError(.unknownPeer, "\(name) is the own identity", advice: "invite another one")
     }
-    do { return try repository.peer(name) } catch { throw PlexusError(error) }
+    return try repository.peer(name)
   }
 
   /// Sends the invitation and waits for the answer, while the NAT's mapping is kept alive.
