@@ -16,6 +16,7 @@ let package = Package(
     .library(name: "Plexus", targets: ["Plexus"]),
     .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
     .executable(name: "plexus", targets: ["PlexusCLI"]),
+    .executable(name: "plexus-lab", targets: ["PlexusLabTool"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -74,6 +75,13 @@ let package = Package(
       name: "PlexusTesting",
       dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
       swiftSettings: strict),
+    // plexus-lab: the laboratory of network namespaces from the command line, and the demonstration.
+    .executableTarget(
+      name: "PlexusLabTool",
+      dependencies: [
+        "PlexusTesting", "Datagrams", "DatagramSockets",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(

@@ -62,12 +62,10 @@ struct DemoCommand: AsyncParsableCommand {
 
   /// Waits for the payload's lines, which it writes to its log, because it runs apart from `plexus`.
   private func showConversation(of peer: PlexusPeer) async throws {
-    let tail = try await peer.host.run(
-      "sh", "-c",
-      #"n=0; until grep -q "line 3\|Error" "$0" 2>/dev/null || [ $n -ge 150 ]; do sleep 0.1; n=$((n+1)); done; cat "$0""#,
-      peer.conversation)
-    tail.output.split(separator: "\n").forEach { say("  \($0)") }
-    guard tail.output.contains("line 3") else { throw LabToolError("nothing passed from NAT to NAT") }
+    try await peer.host.withProcess("tail", "-n", "+1", "-F", peer.conversation) { tail in
+      try await tail.waitForLine(containing: "line 3")
+      tail.output.split(separator: "\n").forEach { say("  \($0)") }
+    }
   }
 
   private func say(_ text: String, command: [String]? = nil) {

@@ -29,7 +29,8 @@ struct TalkCommand: AsyncParsableCommand {
     }
   }
 
-  /// Says line n until it is answered by line n of the peer, then goes on; says the last one a little longer for the peer.
+  /// Says every line up to the one after the last heard, again and again; when all are heard, three times more for the
+  /// peer, whom the last ones may not have reached.
   private func talk(over socket: UDPSocket) async throws {
     let end = MonotonicClock.now.advanced(by: Self.patience)
     var heard = 0
@@ -39,20 +40,17 @@ struct TalkCommand: AsyncParsableCommand {
         throw LabToolError(
           "\(name) heard \(heard) of \(Self.lines) lines from \(peer); the passage does not carry them")
       }
-      let line = min(heard + 1, Self.lines)
       if heard == Self.lines { farewells += 1 }
-      try await socket.send(Transmit(to: peer, payload: Array("\(line) hello from \(name), line \(line)".utf8)))
+      for line in 1...min(heard + 1, Self.lines) {
+        try await socket.send(Transmit(to: peer, payload: Array("hello from \(name), line \(line)".utf8)))
+      }
       let next = MonotonicClock.now.advanced(by: Self.interval)
       while let datagram = try await socket.receive(until: next) {
         let text = String(decoding: datagram.payload, as: UTF8.self)
         // Datagrams of the handshake may still arrive here; they are no lines.
-        guard datagram.source == peer, let number = text.split(separator: " ").first.flatMap({ Int($0) }),
-          number > heard,
-          number <= Self.lines
-        else { continue }
-        heard = number
-        print("\(name) hears: \(text.dropFirst(2))")
-        if heard < Self.lines { break }
+        guard datagram.source == peer, heard < Self.lines, text.hasSuffix(", line \(heard + 1)") else { continue }
+        heard += 1
+        print("\(name) hears: \(text)")
       }
     }
   }

@@ -1,3 +1,5 @@
+import FoundationEssentials
+import Glibc
 import Subprocess
 
 extension Lab {
@@ -13,6 +15,19 @@ extension Lab {
     public let address: String
     /// Its IPv6 address, if the lab has IPv6.
     public let addressV6: String?
+
+    /// The processes that run on it now, payloads that nobody waits for included.
+    public var processIdentifiers: [Int32] {
+      var status = stat()
+      guard stat("/run/netns/\(namespace)", &status) == 0,
+        let entries = try? FileManager.default.contentsOfDirectory(atPath: "/proc")
+      else { return [] }
+      return entries.compactMap { Int32($0) }.filter { process in
+        // A process that is only waiting to be reaped has no namespace any more.
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/ns/net"))
+          == "net:[\(status.st_ino)]"
+      }
+    }
 
     /// Runs a program to its end.
     ///
@@ -38,6 +53,7 @@ extension Lab {
     }
 
     /// Runs a program while `body` runs; then asks it to end (SIGTERM), and soon after that makes it (SIGKILL).
+    @discardableResult
     public func withProcess<Value: Sendable>(
       _ program: String, _ arguments: String..., isolation: isolated (any Actor)? = #isolation,
       _ body: (RunningProgram) async throws -> Value
@@ -46,6 +62,7 @@ extension Lab {
     }
 
     /// Runs a program while `body` runs; see ``withProcess(_:_:isolation:_:)``.
+    @discardableResult
     public func withProcess<Value: Sendable>(
       _ program: String, arguments: [String], isolation: isolated (any Actor)? = #isolation,
       _ body: (RunningProgram) async throws -> Value

@@ -73,11 +73,17 @@ public struct PlexusPeer: Sendable {
   }
 
   /// Runs `plexus --accept` while `body` runs, which begins as soon as it can be invited.
+  ///
+  /// - Parameters:
+  ///   - peer: Whose invitations to accept; nil for everyone it knows.
+  ///   - options: Further options of `plexus`.
+  ///   - body: What to do meanwhile.
+  @discardableResult
   public func withAcceptor<Value: Sendable>(
-    of peer: PlexusPeer? = nil, isolation: isolated (any Actor)? = #isolation,
+    of peer: PlexusPeer? = nil, options: [String] = [], isolation: isolated (any Actor)? = #isolation,
     _ body: (Lab.RunningProgram) async throws -> Value
   ) async throws -> Value {
-    try await host.withProcess("plexus", arguments: accepting(peer)) { acceptor in
+    try await host.withProcess("plexus", arguments: accepting(peer) + options) { acceptor in
       try await acceptor.waitForLine(containing: Self.acceptingLine)
       return try await body(acceptor)
     }
