@@ -29,8 +29,11 @@ final class AnswerDesk: Sendable {
   }
 
   /// Asks for answers that a listen may have missed.
-  func askAgain(for id: UInt64) {
-    for key in keys { node.get(key, id: id) { [weak self] value in self?.deliver(value) } }
+  func askAgain(for inbox: ValueInbox) {
+    let ids = inboxes.withLock { inboxes in inboxes.filter { $0.value === inbox }.map(\.key) }
+    for id in ids {
+      for key in keys { node.get(key, id: id) { [weak self] value in self?.deliver(value) } }
+    }
   }
 
   func close() {

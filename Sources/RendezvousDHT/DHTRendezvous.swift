@@ -16,6 +16,7 @@ public actor DHTRendezvous: Rendezvous {
   private let configuration: DHTConfiguration
   private let subjects: MessageSubjects
   private let memory: ReplayMemory
+  private let numbers: InviteNumbers
   private let directory: @Sendable (IdentityPattern) -> PeerDirectory
   private let unixSeconds: @Sendable () -> UInt64
   private let onEvent: @Sendable (DHTEvent) -> Void
@@ -24,7 +25,6 @@ public actor DHTRendezvous: Rendezvous {
 
   private var phase = Phase.idle
   private var desks: [String: AnswerDesk] = [:]
-  private var ids = InviteIDs()
   private var inboxes: [Int: ValueInbox] = [:]
   private var tasks: [Int: Task<Void, Never>] = [:]
   private var nextTask = 0
@@ -35,24 +35,25 @@ public actor DHTRendezvous: Rendezvous {
   /// - Throws: ``RendezvousError`` with code `unusableKey`.
   public init(
     own: OwnIdentity, repository: ApplicationRepository, configuration: DHTConfiguration = DHTConfiguration(),
-    subjects: MessageSubjects = MessageSubjects(), memory: ReplayMemory,
+    subjects: MessageSubjects = MessageSubjects(), memory: ReplayMemory, numbers: InviteNumbers,
     onEvent: @escaping @Sendable (DHTEvent) -> Void = { _ in }, logger: Logger
   ) throws {
     try self.init(
-      own: own, configuration: configuration, subjects: subjects, memory: memory,
+      own: own, configuration: configuration, subjects: subjects, memory: memory, numbers: numbers,
       directory: { PeerDirectory(repository, matching: $0, logger: logger) },
       unixSeconds: { UInt64(clamping: time(nil)) }, onEvent: onEvent, logger: logger)
   }
 
   init(
     own: OwnIdentity, configuration: DHTConfiguration, subjects: MessageSubjects = MessageSubjects(),
-    memory: ReplayMemory, directory: @escaping @Sendable (IdentityPattern) -> PeerDirectory,
+    memory: ReplayMemory, numbers: InviteNumbers, directory: @escaping @Sendable (IdentityPattern) -> PeerDirectory,
     unixSeconds: @escaping @Sendable () -> UInt64, onEvent: @escaping @Sendable (DHTEvent) -> Void, logger: Logger
   ) throws {
     self.own = own.identity
     self.configuration = configuration
     self.subjects = subjects
     self.memory = memory
+    self.numbers = numbers
     self.directory = directory
     self.unixSeconds = unixSeconds
     self.onEvent = onEvent
@@ -181,14 +182,15 @@ public actor DHTRendezvous: Rendezvous {
     _ peer: PeerIdentity, application: String, reference: Reference, timeout: Duration
   ) async throws -> Answer {
     let node = try runningNode()
-    let id = ids.next(from: own.certificateID, to: peer.certificateID, now: unixSeconds())
+    let id = try numbers.next(from: own.certificateID, to: peer.certificateID, now: unixSeconds())
+    let (numbers, unixSeconds) = (numbers, unixSeconds)
     var logger = logger
     logger[metadataKey: "peer"] = "\(peer.name)"
     let attempt = InviteAttempt(
       peer: peer, reference: reference, node: node, desk: desk(for: application, on: node),
       inbox: ValueInbox(logger: logger), sealer: sealer, memory: memory,
       key: key(to: peer, application, subjects.invite), logger: logger, firstID: id,
-      onFurtherID: { [weak self] id in await self?.note(id, to: peer) })
+      nextID: { try numbers.take(atLeast: $0, now: unixSeconds()) })
     let answer = try await withThrowingTaskGroup { group in
       group.addTask { try await attempt.run() }
       group.addTask {
@@ -201,8 +203,6 @@ public actor DHTRendezvous: Rendezvous {
     guard let answer else { throw Self.notRunning }
     return answer
   }
-
-  private func note(_ id: UInt64, to peer: PeerIdentity) { ids.note(id, to: peer.certificateID) }
 
   private nonisolated func unanswered(_ peer: PeerIdentity, _ timeout: Duration) -> RendezvousError {
     RendezvousError(

@@ -17,8 +17,8 @@ struct InviteAttempt: Sendable {
   let key: DHTKey
   let logger: Logger
   let firstID: UInt64
-  /// Called with every further id that the invite goes under.
-  let onFurtherID: @Sendable (UInt64) async -> Void
+  /// Gives a number for the invite to go under from the one given on.
+  let nextID: @Sendable (_ wanted: UInt64) throws -> UInt64
 
   /// How often the answer is asked for besides the listen: in vain in all but a few cases, so seldom.
   private static let askAgainEvery = Duration.seconds(3)
@@ -33,19 +33,19 @@ struct InviteAttempt: Sendable {
     return try await withThrowingTaskGroup(of: Answer?.self) { group in
       group.addTask {
         try await send(value)
+        // The plan is done: from here on it is waited for.
+        try await Task.sleep(for: .seconds(24 * 3600))
         return nil
       }
-      group.addTask { try await receive() }
+      group.addTask { await receive() }
       group.addTask {
         while true {
           try await Task.sleep(for: Self.askAgainEvery)
-          desk.askAgain(for: firstID)
+          desk.askAgain(for: inbox)
         }
       }
       defer { group.cancelAll() }
-      // Sending ends by itself, with nothing to say, when the plan is done.
-      while let finished = try await group.next() { if let finished { return finished } }
-      return nil
+      return try await group.next() ?? nil
     }
   }
 
@@ -60,12 +60,10 @@ struct InviteAttempt: Sendable {
       if step.after == .zero { value = try await putUnderOwnNumber(value) } else { node.put(value, at: key) }
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
-    let later = try sealer.reseal(first, id: value.id + PutPlan.laterIDBy, edition: 0)
+    let later = try sealer.reseal(first, id: nextID(value.id &+ PutPlan.laterIDBy), edition: 0)
     logger.debug("unanswered: the invite goes under a later number as well", metadata: ["id": "\(later.id)"])
-    await use(later)
+    desk.register(inbox, for: later.id)
     node.put(later, at: key)
-    // From here on the answer is waited for; silence is the timeout's business.
-    try await Task.sleep(for: .seconds(3600))
   }
 
   /// Puts the value, and again under another number if somebody else's value has that one: nodes keep the first.
@@ -78,9 +76,11 @@ struct InviteAttempt: Sendable {
       }
       guard await isTaken(value) else { return value }
       try Task.checkCancellation()
-      value = try sealer.reseal(value, id: value.id + .random(in: 1...InviteIDs.spread), edition: 0)
+      // An answer to that number is not meant for us.
+      desk.unregister(inbox)
+      value = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
       logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(value.id)"])
-      await use(value)
+      desk.register(inbox, for: value.id)
     }
     node.put(value, at: key)
     return value
@@ -100,14 +100,9 @@ struct InviteAttempt: Sendable {
     }
   }
 
-  private func use(_ value: SealedValue) async {
-    desk.register(inbox, for: value.id)
-    await onFurtherID(value.id)
-  }
-
   // MARK: Receiving
 
-  private func receive() async throws -> Answer? {
+  private func receive() async -> Answer? {
     var answer: Answer?
     var seen = SeenDigests()
     await inbox.forEach { value, owner in

@@ -24,6 +24,15 @@ struct InviteReceiver: Sendable {
   /// A lookup costs some dozen datagrams: enough for those who are likely to call.
   private static let warmedPeers = 32
 
+  /// Clocks may differ by ten minutes, and an invite may wait for a minute and be numbered a minute ahead. Replays are known by their
+  /// puzzles, not by their numbers: the window only keeps out, before any RSA work, what is surely old.
+  private static let window: UInt64 = 15 * 60
+
+  /// Whether an invite with this number may be under way at `now`, in Unix seconds.
+  static func isInWindow(_ id: UInt64, now: UInt64) -> Bool {
+    id > now ? id - now <= window : now - id <= window
+  }
+
   /// Runs until cancelled or the inbox is closed.
   func run(_ deliver: @escaping @Sendable (Invitation) -> Void) async {
     let key = DHTKey(recipient: own.certificateID, application: application, subject: subjects.invite)
@@ -71,7 +80,7 @@ struct InviteReceiver: Sendable {
   private func judge(
     _ value: SealedValue, from owner: CertificateID, seen: inout SeenDigests, budget: inout OpeningBudget
   ) throws(DropReason) -> Invitation? {
-    guard InviteIDs.isInWindow(value.id, now: unixSeconds()) else { throw .idOutOfWindow }
+    guard Self.isInWindow(value.id, now: unixSeconds()) else { throw .idOutOfWindow }
     guard owner != own.certificateID, let peer = directory.peer(owner) else { throw .unknownOwner }
     guard seen.insert(value.digest) else { return nil }
     guard budget.take(for: owner, at: .now) else { throw .tooMany }

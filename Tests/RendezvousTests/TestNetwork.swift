@@ -1,0 +1,127 @@
+import Datagrams
+import FoundationEssentials
+import Identity
+import Logging
+import Rendezvous
+import Synchronization
+import Testing
+
+@testable import RendezvousDHT
+
+/// A DHT of one bootstrap node on loopback, with a network id of its own, and those who take part in it.
+final class TestNetwork: Sendable {
+  let id = UInt32.random(in: 1...UInt32.max)
+  let bootstrap: DHTNode
+
+  init() throws {
+    bootstrap = try DHTNode(
+      .init(port: 0, address4: "127.0.0.1", address6: nil, network: id, serves: true), onStatus: { _ in })
+  }
+
+  var configuration: DHTConfiguration {
+    DHTConfiguration(
+      bootstrap: [HostAndPort(host: "127.0.0.1", port: bootstrap.port)], port: .fixed(0), network: id,
+      address4: IPAddress("127.0.0.1"), address6: nil)
+  }
+
+  /// Calls `body` with a fresh network.
+  static func run<Result: Sendable>(_ body: (TestNetwork) async throws -> Result) async throws -> Result {
+    let network = try TestNetwork()
+    defer { network.bootstrap.stop() }
+    return try await body(network)
+  }
+
+  /// Calls `body` with `own` as a joined participant that knows `peers`.
+  func join<Result: Sendable>(
+    as own: OwnIdentity, knowing peers: [OwnIdentity], memory: ReplayMemory = ReplayMemory(),
+    numbers: InviteNumbers = InviteNumbers(),
+    clockAheadBy ahead: Int64 = 0, log: LogRecorder? = nil,
+    _ body: @Sendable (Participant) async throws -> Result
+  ) async throws -> Result {
+    try await withTemporaryFolder { folder in
+      for peer in peers { try know(peer, in: folder) }
+      let repository = try ApplicationRepository(path: folder)
+      var logger = Logger(label: "test") { _ in log ?? LogRecorder() }
+      logger.logLevel = .debug
+      let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      let rendezvous = try DHTRendezvous(
+        own: own, configuration: configuration, memory: memory, numbers: numbers,
+        directory: { PeerDirectory(repository, matching: $0, logger: quiet) },
+        unixSeconds: { UInt64(clamping: Int64(Date().timeIntervalSince1970) + ahead) }, onEvent: { _ in },
+        logger: logger)
+      try await rendezvous.join(timeout: .seconds(20))
+      do {
+        let result = try await body(Participant(rendezvous: rendezvous, own: own, folder: folder))
+        await rendezvous.leave()
+        return result
+      } catch {
+        await rendezvous.leave()
+        throw error
+      }
+    }
+  }
+
+  /// A node that puts and listens by itself, as a stranger or the reference would.
+  func node() async throws -> DHTNode {
+    let board = StatusBoard()
+    let node = try DHTNode(
+      .init(port: 0, address4: "127.0.0.1", address6: nil, network: id, serves: true), onStatus: board.post)
+    node.ping(address: "127.0.0.1", port: bootstrap.port)
+    await board.wait { $0 == .connected }
+    return node
+  }
+}
+
+struct Participant: Sendable {
+  let rendezvous: DHTRendezvous
+  let own: OwnIdentity
+  let folder: String
+}
+
+/// The application of all tests; the network ids keep them apart.
+let app = "test-app"
+
+func reference(_ port: UInt16 = 40_000, puzzle: UInt64 = .random(in: 1...UInt64.max)) throws -> Reference {
+  try Reference(endpoint: Endpoint(address: .v4(0xC633_6407), port: port), puzzle: puzzle)
+}
+
+func key(to recipient: OwnIdentity, _ subject: String) -> DHTKey {
+  DHTKey(recipient: recipient.identity.certificateID, application: app, subject: subject)
+}
+
+/// Keeps what is logged, so that a test can wait for a line.
+final class LogRecorder: LogHandler, Sendable {
+  private let lines = Mutex<[String]>([])
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { nil }
+    set {}
+  }
+  var metadata: Logger.Metadata {
+    get { [:] }
+    set {}
+  }
+  var logLevel: Logger.Level {
+    get { .trace }
+    set {}
+  }
+
+  func log(event: LogEvent) {
+    let metadata = event.metadata.map { $0.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " ") } ?? ""
+    lines.withLock { $0.append("\(event.message) \(metadata)") }
+  }
+
+  func count(of text: String) -> Int { lines.withLock { $0.count { $0.contains(text) } } }
+
+  /// Returns once a line with `text` was logged, or fails the test.
+  func wait(for text: String) async throws {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while count(of: text) == 0 {
+      guard ContinuousClock.now < deadline else {
+        Issue.record("no line with '\(text)' among \(lines.withLock { $0 })")
+        return
+      }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+  }
+}
