@@ -14,7 +14,8 @@ import Testing
         var scenario = PunchScenario(pairing: pairing, wire: .adverse(random: &random))
         scenario.acceptorNATs = acceptor.layers(random: &random)
         scenario.inviterNATs = inviter.layers(random: &random)
-        scenario.inviterStart = .zero.advanced(by: random.duration(upTo: .seconds(4)))
+        scenario.acceptorStart = .zero.advanced(by: random.duration(upTo: .seconds(1)))
+        scenario.inviterStart = .zero.advanced(by: random.duration(upTo: .seconds(5)))
         let run = scenario.run(seed: random.next())
         tally.add(run?.isSound == true, seed: seed)
       }
