@@ -152,6 +152,7 @@ public final class SimulatedNetwork {
 
   /// Runs until nothing is left to happen, `finished` says so, or time is up.
   public func run(until end: Instant, orUntil finished: () -> Bool = { false }) {
+    var callsInOneInstant = 0
     while !finished() {
       let timer = members.indices.compactMap { index in members[index].host.timeout.map { (time: $0, index: index) } }
         .min { $0.time < $1.time }
@@ -159,6 +160,8 @@ public final class SimulatedNetwork {
         now = time
         if let event = events.takeNext() { arrive(event.packet, at: event.station) }
       } else if let timer, timer.time <= end {
+        callsInOneInstant = timer.time > now ? 0 : callsInOneInstant + 1
+        precondition(callsInOneInstant < 100_000, "a host asks for the same timeout again and again")
         now = max(now, timer.time)
         members[timer.index].host.handleTimeout(now: now)
         flush(timer.index)
