@@ -43,7 +43,8 @@ struct AcceptingSide: PunchSide {
     switch phase {
     case .opening: return nil
     case .answering(let answering):
-      guard link.counters.probesHeard >= link.evidence(1),
+      // Silence says nothing of its own, so one probe will do only where none can be chance.
+      guard link.counters.probesHeard >= link.evidence(link.counters.noise == 0 ? 1 : 2),
         answering.firstProbe.duration(to: answering.latestProbe) <= PunchTiming.oneWayPeriod
       else { return nil }
       return answering.latestProbe.advanced(by: PunchTiming.silence)

@@ -1,22 +1,10 @@
 import Datagrams
 
-/// The protocol of one side of the handshake over a ``PunchLink``. What a method returns ends the punch.
-protocol PunchSide: Sendable {
-  typealias Conclusion = PunchResult.Conclusion
-
-  /// When ``handleTimeout(over:now:)`` has something to do.
-  var nextRepeat: Instant? { get }
-  /// When success is certain unless the peer is heard before; holds off giving up.
-  func expectedEnd(over link: PunchLink) -> Instant?
-  mutating func receive(_ heard: PunchLink.Heard, over link: inout PunchLink, now: Instant) -> Conclusion?
-  mutating func handleTimeout(over link: inout PunchLink, now: Instant) -> Conclusion?
-}
-
 /// The inviter: probes until it is answered, then tells so until that is acknowledged.
 struct InvitingSide: PunchSide {
   private enum Phase {
     case probing(Probing)
-    case telling(Telling)
+    case telling(RepeatSchedule)
   }
 
   private struct Probing {
@@ -24,10 +12,6 @@ struct InvitingSide: PunchSide {
     /// Answers without echo, which may be the reference's or chance.
     var plainAnswers = 0
     var latestPlainAnswer: HandshakeDatagram?
-  }
-
-  private struct Telling {
-    var repeats: RepeatSchedule
   }
 
   private var phase: Phase
@@ -40,7 +24,7 @@ struct InvitingSide: PunchSide {
   var nextRepeat: Instant? {
     switch phase {
     case .probing(let probing): probing.repeats.next
-    case .telling(let telling): telling.repeats.next
+    case .telling(let repeats): repeats.next
     }
   }
 
@@ -86,10 +70,10 @@ struct InvitingSide: PunchSide {
       if probing.repeats.takeDue(now: now) { link.send(.probe, now: now) }
       phase = .probing(probing)
       return nil
-    case .telling(var telling):
-      if telling.repeats.takeDue(now: now) { link.send(.answer, now: now) }
-      phase = .telling(telling)
-      return telling.repeats.next == nil ? .told : nil
+    case .telling(var repeats):
+      if repeats.takeDue(now: now) { link.send(.answer, now: now) }
+      phase = .telling(repeats)
+      return repeats.next == nil ? .told : nil
     }
   }
 
@@ -104,6 +88,6 @@ struct InvitingSide: PunchSide {
         RepeatSchedule(
           startingAt: now, longestGap: PunchTiming.longestUnacknowledgedGap, repeats: PunchTiming.unacknowledgedRepeats)
       }
-    phase = .telling(Telling(repeats: repeats))
+    phase = .telling(repeats)
   }
 }

@@ -28,7 +28,8 @@ public struct PunchConfiguration: Hashable, Sendable {
 enum PunchTiming {
   /// The first repeat comes when an answer from the same country would be overdue.
   static let firstGap: Duration = .milliseconds(30)
-  /// Probes end up twice a second: thrice what the reference asks for, so that one loss costs little, and 32 bit/s.
+  /// Probes end up twice a second: thrice what the reference asks for, so that one loss costs little, at less
+  /// than 1 kbit/s.
   static let longestGap: Duration = .milliseconds(500)
   /// Low-hop-limit probes only keep the own NAT open, which forgets in 30 s at the soonest.
   static let longestOpeningGap: Duration = .seconds(1)
@@ -42,7 +43,7 @@ enum PunchTiming {
   /// all seven answers are lost in 1 of 177,000 cases.
   static let silence: Duration = .milliseconds(4 * 1600 + 200)  // The reference probes every 1.6 s.
   /// An inviter that still probes this long after our first answer does not hear us, and its silence then means that it
-  /// gave up: no success without its last word. One that hears anything at all has been answered some 30 times.
+  /// gave up: no success without its last word. One that hears anything at all was answered dozens of times.
   static let oneWayPeriod: Duration = .seconds(10)
 
   /// The inviter's last word to a peer that acknowledges it: until the acknowledgement, at most 6 in 0.6 s. When

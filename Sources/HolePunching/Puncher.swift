@@ -19,6 +19,7 @@ public struct Puncher: DatagramCore, Sendable {
   private var link: PunchLink
   private let start: Instant
   private let deadline: Instant
+  private var hasSent = false
   private var failingSince: Instant?
   private var sendError: String?
 
@@ -84,6 +85,7 @@ public struct Puncher: DatagramCore, Sendable {
   /// Takes note of a refusal to send. Refusals end the punch when nothing but them comes for 5 s.
   public mutating func handleSent(_ transmit: Transmit, failure: (any Error)?, now: Instant) {
     guard let failure else {
+      hasSent = true
       failingSince = nil
       return
     }
@@ -125,9 +127,17 @@ public struct Puncher: DatagramCore, Sendable {
   private var failureCode: PunchFailure.Code {
     let counters = link.counters
     let heard = counters.probesHeard + counters.answersHeard
+    if failingSince != nil && !hasSent { return .cannotSend }
     if heard > 0 && heard >= link.evidence(1) { return .oneWay }
     // Four times as many as have a right sum by chance.
     if counters.validFromStrangers > counters.strangers / 64 { return .peerElsewhere }
     return counters.noise + heard > 0 ? .onlyNoise : .peerSilent
   }
+}
+
+extension Puncher: CustomStringConvertible, CustomReflectable {
+  /// The role and the peer, and never the secret.
+  public var description: String { "puncher, \(link.role.rawValue), to \(link.peer)" }
+  /// Empty, so that a dump does not show the secret either.
+  public var customMirror: Mirror { Mirror(self, children: []) }
 }

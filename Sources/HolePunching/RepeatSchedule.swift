@@ -9,14 +9,11 @@ struct RepeatSchedule {
   private var remaining: Int?
 
   /// A schedule for a datagram that was sent `now`, with `repeats` to follow, or no end of them.
-  init(
-    startingAt now: Instant, firstGap: Duration = PunchTiming.firstGap, longestGap: Duration = PunchTiming.longestGap,
-    repeats: Int? = nil
-  ) {
+  init(startingAt now: Instant, longestGap: Duration = PunchTiming.longestGap, repeats: Int? = nil) {
     self.longestGap = longestGap
-    gap = firstGap
+    gap = PunchTiming.firstGap
     remaining = repeats
-    next = repeats == 0 ? nil : now.advanced(by: firstGap)
+    next = repeats == 0 ? nil : now.advanced(by: gap)
   }
 
   /// Whether a repeat is due; if so the next one is planned.

@@ -22,6 +22,22 @@ import Testing
     #expect(tally.failures.isEmpty, "\(tally)")
   }
 
+  @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, NATBehaviour.UnexpectedInbound.allCases)
+  func suchNATsOnBothSidesConnect(
+    _ acceptor: NATBehaviour.UnexpectedInbound, _ inviter: NATBehaviour.UnexpectedInbound
+  ) {
+    var tally = Tally("\(acceptor.rawValue) x \(inviter.rawValue)")
+    for seed in TestSeeds.schedules(100) {
+      var random = SeededGenerator(seed: seed)
+      var scenario = PunchScenario(wire: .adverse(random: &random))
+      scenario.acceptorNATs = [(Self.resentful(acceptor), 4)]
+      scenario.inviterNATs = [(Self.resentful(inviter), 4)]
+      scenario.inviterStart = .zero.advanced(by: random.duration(upTo: .milliseconds(2800)))
+      tally.add(scenario.run(seed: random.next())?.isSound == true, seed: seed)
+    }
+    #expect(tally.failures.isEmpty, "\(tally)")
+  }
+
   @Test(arguments: [NATBehaviour.UnexpectedInbound.dropsMapping, .claimsPort])
   func onlyTheLowHopLimitSavesThoseNATs(_ unexpected: NATBehaviour.UnexpectedInbound) {
     var scenario = PunchScenario()

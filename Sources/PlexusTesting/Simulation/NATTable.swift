@@ -59,7 +59,7 @@ struct NATTable {
     case .ignored: break
     case .dropsMapping:
       // The port stays taken, so that the next mapping gets another.
-      if let key = mappings[port]?.key { ports[key] = nil }
+      forgetKey(of: port)
       mappings[port]?.contacts = [:]
     case .claimsPort: claims[Claim(port: port, remote: remote)] = now
     }
@@ -95,11 +95,17 @@ struct NATTable {
       if port != 0, mappings[port].map({ !isAlive($0.usedAt, now: now) }) ?? true,
         !isClaimed(port, towards: remote, now: now)
       {
-        if let expired = mappings.removeValue(forKey: port) { ports[expired.key] = nil }
+        forgetKey(of: port)
         return port
       }
     }
     return nil
+  }
+
+  /// Lets the next datagram out get another port, unless it has one already.
+  private mutating func forgetKey(of port: UInt16) {
+    guard let key = mappings[port]?.key, ports[key] == port else { return }
+    ports[key] = nil
   }
 
   private func isClaimed(_ port: UInt16, towards remote: Endpoint, now: Instant) -> Bool {

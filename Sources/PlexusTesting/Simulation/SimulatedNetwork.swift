@@ -144,8 +144,15 @@ public final class SimulatedNetwork {
     return endpoint
   }
 
+  /// Sends a datagram from a socket behind `nat`, whether or not a host owns it.
+  public func send(_ transmit: Transmit, from socket: Endpoint, behind nat: NAT? = nil) {
+    let realm = nat?.realm ?? 0
+    send(transmit, from: socket, in: realm, hops: realms[realm].attachments[socket.address]?.hops ?? 0)
+  }
+
   /// Runs until nothing is left to happen, `finished` says so, or time is up.
   public func run(until end: Instant, orUntil finished: () -> Bool = { false }) {
+    var callsInOneInstant = 0
     while !finished() {
       let timer = members.indices.compactMap { index in members[index].host.timeout.map { (time: $0, index: index) } }
         .min { $0.time < $1.time }
@@ -153,6 +160,8 @@ public final class SimulatedNetwork {
         now = time
         if let event = events.takeNext() { arrive(event.packet, at: event.station) }
       } else if let timer, timer.time <= end {
+        callsInOneInstant = timer.time > now ? 0 : callsInOneInstant + 1
+        precondition(callsInOneInstant < 100_000, "a host asks for the same timeout again and again")
         now = max(now, timer.time)
         members[timer.index].host.handleTimeout(now: now)
         flush(timer.index)
@@ -166,12 +175,16 @@ public final class SimulatedNetwork {
   private func flush(_ index: Int) {
     let member = members[index]
     while let (transmit, socket) = member.host.pollTransmit() {
-      let packet = Packet(
-        source: socket, destination: transmit.destination, payload: transmit.payload,
-        hopLimit: Int(transmit.hopLimit ?? Self.defaultHopLimit))
-      trace?(.sent, packet, now)
-      forward(packet, in: member.realm, hops: member.hops)
+      send(transmit, from: socket, in: member.realm, hops: member.hops)
     }
+  }
+
+  private func send(_ transmit: Transmit, from socket: Endpoint, in realm: Int, hops: Int) {
+    let packet = Packet(
+      source: socket, destination: transmit.destination, payload: transmit.payload,
+      hopLimit: Int(transmit.hopLimit ?? Self.defaultHopLimit))
+    trace?(.sent, packet, now)
+    forward(packet, in: realm, hops: hops)
   }
 
   /// Carries a packet across a realm, `hops` being those from its sender to the middle.

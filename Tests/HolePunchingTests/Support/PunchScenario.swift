@@ -55,6 +55,8 @@ struct PunchScenario {
   var inviterNATs: NATs = []
   var pairing = Pairing.ours
   var wire = LinkSettings(delay: .milliseconds(20))
+  /// When the acceptor starts; usually first.
+  var acceptorStart: Instant = .zero
   /// When the acceptor's answer reaches the inviter.
   var inviterStart: Instant = .zero.advanced(by: .milliseconds(300))
   var configuration = PunchConfiguration()
@@ -103,7 +105,7 @@ struct PunchScenario {
 
     let secret = random.next()
     let acceptorEnd = install(
-      .accepting, on: acceptor, behind: acceptorNAT, in: network, at: .zero, secret: secret, peer: inviterSeen,
+      .accepting, on: acceptor, behind: acceptorNAT, in: network, at: acceptorStart, secret: secret, peer: inviterSeen,
       generator: random.split())
     let inviterEnd = install(
       .inviting, on: inviter, behind: inviterNAT, in: network, at: inviterStart, secret: secret, peer: acceptorSeen,
