@@ -66,9 +66,10 @@ public struct Plexus: Sendable {
   /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
   func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
     let logger = logger
+    let (folder, own) = (configuration.stateFolder, identity.identity.certificateID)
     let rendezvous = try DHTRendezvous(
       own: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
-      memory: ReplayMemory(folder: configuration.stateFolder, own: identity.identity.certificateID),
+      memory: ReplayMemory(folder: folder, own: own), numbers: InviteNumbers(folder: folder, own: own),
       onEvent: { event in Self.tell(event, to: logger) }, logger: logger)
     do {
       let result = try await body(rendezvous)
