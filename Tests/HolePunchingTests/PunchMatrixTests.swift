@@ -23,7 +23,8 @@ import Testing
       }
       MatrixTotal.add(tally)
       // With a reference on one side the last datagram cannot be acknowledged, so the wire allows a rare miss.
-      #expect(tally.failures.count <= (pairing == .referenceAcceptor ? 1 : 0), "\(tally)")
+      let mayMiss = pairing == .referenceAcceptor && TestSeeds.replayed == nil
+      #expect(tally.failures.count <= (mayMiss ? 1 : 0), "\(tally)")
     }
   }
 }
