@@ -36,7 +36,9 @@ extension Plexus {
       case (_, nil): "the kind of NAT is not known: a second STUN server would tell"
       }
     let server = report.fastestServer.map { ", told by \($0)" } ?? ""
-    logger.info("Public address \(report.publicEndpoint)\(server) in \(report.duration.forPeople); \(nat)")
+    let late = report.servers.filter { $0.outcome == .notAwaited }.map { "\($0.server)" }
+    let others = late.isEmpty ? "" : " (no answer so far from \(late.joined(separator: ", ")))"
+    logger.info("Public address \(report.publicEndpoint)\(server) in \(report.duration.forPeople)\(others); \(nat)")
   }
 
   /// Keeps the NAT's mapping alive until cancelled.
