@@ -19,6 +19,7 @@ struct LabScript {
   private var prologue: String {
     """
     set -eu
+    \(Lab.shellPath)
     remove() {
       trap '' HUP INT TERM
       set +e
