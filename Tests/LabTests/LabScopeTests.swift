@@ -67,6 +67,16 @@ extension LabTests {
       }
     }
 
+    @Test func whatADeadOwnerLeftIsSweptByTheNextLab() async throws {
+      let stale = try await withLab(sites: [.open]) { lab in
+        // The process of this shell is over, so what is named after it has no owner.
+        "/run/netns/plx\(try await lab.host(0).run("sh", "-c", "echo $$").output.dropLast())x0-net"
+      }
+      try #require(FileManager.default.createFile(atPath: stale, contents: nil))
+      try await withLab(sites: [.open]) { _ in }
+      #expect(!FileManager.default.fileExists(atPath: stale))
+    }
+
     @Test func severalLabsDoNotSeeEachOther() async throws {
       try await withLab(sites: [.portRestricted]) { one in
         try await withLab(sites: [.portRestricted]) { other in

@@ -43,6 +43,7 @@ extension Lab {
     let status = system(
       """
       exec >/dev/null 2>&1 </dev/null
+      \(shellPath)
       ip netns add \(name) || exit 1
       ip netns exec \(name) sh -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward
       ip link add eth0 type veth peer name eth1

@@ -44,7 +44,7 @@ extension Lab {
       let result = try await Host(
         namespace: namespace, directory: "/", site: nil, address: publicAddress, addressV6: nil
       )
-      .run("sh", "-ec", script)
+      .run("sh", "-ec", "\(Lab.shellPath)\n\(script)")
       guard result.exit == .exited(0) else {
         throw LabError(.setupFailed, "the router \(namespace) could not be changed: \(result.errors)")
       }

@@ -15,19 +15,19 @@ struct LabScript {
       + "echo built\nwhile read -r _; do :; done\n"
   }
 
-  /// Processes may fork while they are listed, so it lists again until none is left.
+  /// Processes may fork while they are listed, and take a moment to die, so it lists again until none is left.
   private var prologue: String {
     """
     set -eu
+    \(Lab.shellPath)
     remove() {
       trap '' HUP INT TERM
       set +e
-      for round in 1 2 3 4 5 6 7 8 9 10; do
-        pids=
-        for file in /run/netns/"$1"*; do
-          [ -e "$file" ] && pids="$pids $(ip netns pids "${file##*/}" 2>/dev/null)"
-        done
-        [ -n "${pids# }" ] && kill -KILL $pids 2>/dev/null || break
+      round=0
+      while [ $((round += 1)) -lt 100 ]; do
+        pids=$(for file in /run/netns/"$1"*; do [ ! -e "$file" ] || ip netns pids "${file##*/}" 2>/dev/null; done)
+        [ -n "$pids" ] || break
+        kill -KILL $pids 2>/dev/null
       done
       for file in /run/netns/"$1"*; do
         [ -e "$file" ] && ip netns del "${file##*/}" 2>/dev/null

@@ -5,6 +5,7 @@ extension LabScript {
   var servers: String {
     """
     cat >\(topology.directory)/servers.sh <<'END'
+    set -e
     cd \(topology.directory)
     nft -f - <<'RULES'
     table inet dead {
@@ -38,7 +39,7 @@ extension LabScript {
     echo ready
     wait
     END
-    ip netns exec \(topology.server) sh \(topology.directory)/servers.sh &
+    (ip netns exec \(topology.server) sh \(topology.directory)/servers.sh || echo failed) &
 
     """
   }

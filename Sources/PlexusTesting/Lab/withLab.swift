@@ -41,10 +41,10 @@ private func waitUntilReady(_ output: SubprocessOutputSequence) async throws {
   var awaited: Set = ["built", "ready"]
   var complaints: [String] = []
   for try await line in output.strings() {
+    // The servers' half of the script ends by itself; the other half would wait for ever.
+    if line == "failed" { break }
     if awaited.remove(line) == nil { complaints.append(line) }
     if awaited.isEmpty { return }
-    // The servers' half of the script ends by itself when a server does; the other half would wait for ever.
-    if complaints.count > 8 { break }
   }
   try Task.checkCancellation()
   throw LabError(
