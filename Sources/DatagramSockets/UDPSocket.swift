@@ -6,7 +6,9 @@ import NIOPosix
 ///
 /// It stays unconnected so that datagrams of many sources arrive, and so that ICMP errors (which low-TTL datagrams
 /// call for on purpose) are not reported as failures of later calls. SO_REUSEADDR is set, so that a payload program may
-/// bind the port in the moment the socket is closed. Datagrams that nobody pulls are dropped past a bound.
+/// bind the port in the moment the socket is closed; but only once the socket is bound, since with it the kernel would
+/// also give us a port that another such socket holds, and one of them would get the other's datagrams. Datagrams that
+/// nobody pulls are dropped past a bound.
 public final class UDPSocket: Sendable {
   /// The address that was asked for, with the port that the kernel gave.
   public let localEndpoint: Endpoint
@@ -22,10 +24,10 @@ public final class UDPSocket: Sendable {
     do {
       let eventLoop = group.next()
       let (channel, inbox) = try await DatagramBootstrap(group: eventLoop)
-        .channelOption(.socketOption(.so_reuseaddr), value: 1)
         .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
         .bind(to: local.socketAddress())
         .flatMapThrowing { channel in
+          try channel.syncOptions?.setOption(.socketOption(.so_reuseaddr), value: 1)
           let inbox = DatagramInbox(eventLoop: channel.eventLoop)
           try channel.pipeline.syncOperations.addHandler(inbox)
           return (channel, NIOLoopBound(inbox, eventLoop: channel.eventLoop))
