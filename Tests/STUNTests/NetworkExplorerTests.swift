@@ -24,6 +24,16 @@ import Testing
   }
 
   @Test(arguments: filters)
+  func aFilterForTheWholeHostIsNotOpenedByTheMappingProbes(_ filtering: FilteringBehavior) {
+    var nat = VirtualNAT(.endpointIndependent, filtering)
+    nat.filtersByHost = true
+    var network = VirtualNetwork(nat: nat, servers: [.real(Self.twoAddresses)])
+    let report = network.explore().report
+    #expect(report.filtering == filtering)
+    #expect(report.mapping == .endpointIndependent)
+  }
+
+  @Test(arguments: filters)
   func aHostWithoutNATLearnsItsFirewall(_ filtering: FilteringBehavior) {
     var network = VirtualNetwork(servers: [.real(Self.twoAddresses)])
     network.firewall = filtering
