@@ -168,6 +168,18 @@ import Testing
     #expect(network.explore().report.filtering == .endpointIndependent)
   }
 
+  @Test(arguments: kinds)
+  func aLateAnswerOfTheFilteringTestDoesNotCutTheMappingTestShort(_ mapping: MappingBehavior) {
+    var nat = VirtualNAT(mapping, .endpointIndependent)
+    nat.hairpins = true
+    var network = VirtualNetwork(nat: nat, servers: [.real(Self.twoAddresses)])
+    let alternate = Endpoint("198.51.100.2:3479")
+    network.loses = { source, _, number in source == alternate && number < 1 }
+    let report = network.explore().report
+    #expect(report.filtering == .endpointIndependent)
+    #expect(report.mapping == mapping)
+  }
+
   @Test func withoutAnyAnswerTheReportSaysSoInTime() {
     var network = VirtualNetwork(servers: [.real(Self.twoAddresses)])
     network.loses = { _, _, _ in true }

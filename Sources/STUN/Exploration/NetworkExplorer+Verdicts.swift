@@ -10,9 +10,12 @@ extension NetworkExplorer {
 
   /// Ends the exploration once nothing is missing that is worth waiting for.
   mutating func finishIfDone(now: Instant) {
-    startAlternates(now: now)
     judgeHairpins()
-    dropWhatNoLongerMatters()
+    judgeFiltering(isFinal: false)
+    dropMootTests()
+    startAlternates(now: now)
+    judgeFiltering(isFinal: !probes.contains { ($0.isFiltering || $0.purpose == .alternate) && $0.isWaiting })
+    dropMootAlternates()
     let isDone =
       switch configuration.scope {
       case .everything: !probes.contains(where: \.isWaiting)
@@ -43,9 +46,7 @@ extension NetworkExplorer {
   }
 
   /// Silences that would decide nothing must not hold up the end.
-  private mutating func dropWhatNoLongerMatters() {
-    guard configuration.scope == .everything else { return }
-    judgeFiltering(isFinal: !probes.contains { ($0.isFiltering || $0.purpose == .alternate) && $0.isWaiting })
+  private mutating func dropMootTests() {
     for (index, state) in servers.enumerated() where state.outcome != nil {
       if state.other == nil || filtering == .endpointIndependent { drop { $0.server == index && $0.isFiltering } }
       if let other = state.other, other.address == state.server.endpoint.address {
@@ -54,7 +55,10 @@ extension NetworkExplorer {
       }
     }
     if hairpins == true { drop { if case .hairpin = $0.purpose { true } else { false } } }
-    // Alternates also show which silence means something, so they may only go once no silence is to be judged.
+  }
+
+  /// Alternates also show which silence means something, so they may only go once no silence is to be judged.
+  private mutating func dropMootAlternates() {
     let areFiltersJudged =
       filtering != .unknown || !probes.contains { $0.isFiltering && ($0.isWaiting || $0.state == .silent) }
     if areFiltersJudged, mapping != .unknown, mapping != .endpointDependent {
