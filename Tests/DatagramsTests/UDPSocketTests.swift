@@ -45,6 +45,14 @@ import Testing
     await second?.close()
   }
 
+  @Test func aPortThatIsHeldIsRefused() async throws {
+    let holder = try await UDPSocket.bind(to: Self.loopback)
+    await #expect { try await UDPSocket.bind(to: holder.localEndpoint) } throws: { error in
+      (error as? UDPSocketError)?.code == .portTaken
+    }
+    await holder.close()
+  }
+
   @Test func addressesOfOtherHostsAreRefusedWithAdvice() async throws {
     let foreign = Endpoint(address: .v4(0xCB00_7101), port: 0)
     await #expect { try await UDPSocket.bind(to: foreign) } throws: { error in

@@ -41,31 +41,39 @@ import Testing
 
   @Test(.enabled(if: Program.isInstalled("turnutils_natdiscovery"), "needs coturn's turnutils_natdiscovery"))
   func coturnsNATDiscoveryUnderstandsOurServer() async throws {
-    let output = try await Self.run("turnutils_natdiscovery") { ["-m", "-f", "-p", "\($0.port)", "\($0.address)"] }
-    #expect(output.contains("NAT with Endpoint Independent Mapping!") || output.contains("No NAT"), "\(output)")
-    #expect(output.contains("Endpoint Independent Filtering!"), "\(output)")
+    for (option, verdict) in [
+      ("-m", "NAT with Endpoint Independent Mapping!"), ("-f", "Endpoint Independent Filtering!"),
+    ] {
+      try await Self.expect("turnutils_natdiscovery", tells: verdict) { [option, "-p", "\($0.port)", "\($0.address)"] }
+    }
   }
 
   @Test(.enabled(if: Program.isInstalled("turnutils_stunclient"), "needs coturn's turnutils_stunclient"))
   func coturnsClientUnderstandsOurServer() async throws {
-    let output = try await Self.run("turnutils_stunclient") { ["-p", "\($0.port)", "\($0.address)"] }
-    #expect(output.contains("UDP reflexive addr: 127.0.0.1:"), "\(output)")
+    try await Self.expect("turnutils_stunclient", tells: "UDP reflexive addr: 127.0.0.1:") {
+      ["-p", "\($0.port)", "\($0.address)"]
+    }
   }
 
   @Test(.enabled(if: Program.isInstalled("stun"), "needs stun of stun-client"))
   func aClientOfRFC3489UnderstandsOurServer() async throws {
-    let output = try await Self.run("stun") { ["\($0)"] }
-    #expect(output.contains("Open") || output.contains("Independent"), "\(output)")
+    try await Self.expect("stun", tells: "Primary: Open") { ["\($0)"] }
   }
 
-  /// Runs a client against our server with two addresses.
-  private static func run(_ name: String, _ arguments: (Endpoint) -> [String]) async throws -> String {
+  /// Runs a client against our server with two addresses. It may run again: these clients wait only briefly for their
+  /// answers, and take a loaded machine for a NAT.
+  private static func expect(_ name: String, tells verdict: String, _ arguments: (Endpoint) -> [String]) async throws {
     let program = try #require(Program.find(name))
     let service = try await STUNService.bind(addresses: addresses, ports: [0, 0])
-    return try await withThrowingTaskGroup(of: Void.self) { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await service.run() }
       defer { group.cancelAll() }
-      return try await program.output(arguments(service.endpoints[0]))
+      var output = ""
+      for _ in 0..<10 {
+        output = try await program.output(arguments(service.endpoints[0]))
+        if output.contains(verdict) { return }
+      }
+      Issue.record("\(name) did not say “\(verdict)” but \(output)")
     }
   }
 }

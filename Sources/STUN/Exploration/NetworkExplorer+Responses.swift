@@ -93,7 +93,6 @@ extension NetworkExplorer {
       if graceEnds == nil { graceEnds = graceEnd(after: timer.lastSent.duration(to: now), now: now) }
     }
     judgeMapping()
-    startAlternates(of: server, now: now)
     startHairpins(server: server, now: now)
   }
 
@@ -129,9 +128,28 @@ extension NetworkExplorer {
     servers[server].other = other
   }
 
+  /// When the filtering tests of a server have had their chance: three requests, or two thirds of the time, which leave
+  /// the last third to the probes that follow. nil once they are over.
+  func filteringTestEnd(of server: Int) -> Instant? {
+    let latest = started.advanced(by: configuration.budget * 2 / 3)
+    return probes.filter { $0.server == server && $0.isFiltering }.compactMap(\.timer)
+      .map { min($0.thirdTimeout ?? latest, latest) }.max()
+  }
+
+  mutating func startAlternates(now: Instant) {
+    for server in servers.indices where filteringTestEnd(of: server).map({ now >= $0 }) ?? true {
+      startAlternates(of: server, now: now)
+    }
+  }
+
   private mutating func startAlternates(of server: Int, now: Instant) {
-    guard let other = servers[server].other, observations[0].isTranslated != false || configuration.scope == .everything
+    guard let other = servers[server].other, !servers[server].hasAlternates,
+      observations[0].isTranslated != false || configuration.scope == .everything
     else { return }
+    servers[server].hasAlternates = true
+    for index in probes.indices where probes[index].server == server && probes[index].isFiltering {
+      probes[index].giveUp(at: now)
+    }
     let own = servers[server].server.endpoint
     var destinations = [
       Endpoint(address: other.address, port: own.port), Endpoint(address: other.address, port: other.port),

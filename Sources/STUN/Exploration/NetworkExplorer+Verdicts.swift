@@ -11,7 +11,11 @@ extension NetworkExplorer {
   /// Ends the exploration once nothing is missing that is worth waiting for.
   mutating func finishIfDone(now: Instant) {
     judgeHairpins()
-    dropWhatNoLongerMatters()
+    judgeFiltering(isFinal: false)
+    dropMootTests()
+    startAlternates(now: now)
+    judgeFiltering(isFinal: !probes.contains { ($0.isFiltering || $0.purpose == .alternate) && $0.isWaiting })
+    dropMootAlternates()
     let isDone =
       switch configuration.scope {
       case .everything: !probes.contains(where: \.isWaiting)
@@ -42,9 +46,7 @@ extension NetworkExplorer {
   }
 
   /// Silences that would decide nothing must not hold up the end.
-  private mutating func dropWhatNoLongerMatters() {
-    guard configuration.scope == .everything else { return }
-    judgeFiltering(isFinal: false)
+  private mutating func dropMootTests() {
     for (index, state) in servers.enumerated() where state.outcome != nil {
       if state.other == nil || filtering == .endpointIndependent { drop { $0.server == index && $0.isFiltering } }
       if let other = state.other, other.address == state.server.endpoint.address {
@@ -53,7 +55,13 @@ extension NetworkExplorer {
       }
     }
     if hairpins == true { drop { if case .hairpin = $0.purpose { true } else { false } } }
-    if !probes.contains(where: { $0.isFiltering && $0.isWaiting }), mapping != .unknown, mapping != .endpointDependent {
+  }
+
+  /// Alternates also show which silence means something, so they may only go once no silence is to be judged.
+  private mutating func dropMootAlternates() {
+    let areFiltersJudged =
+      filtering != .unknown || !probes.contains { $0.isFiltering && ($0.isWaiting || $0.state == .silent) }
+    if areFiltersJudged, mapping != .unknown, mapping != .endpointDependent {
       drop { $0.purpose == .alternate }
     }
   }
@@ -143,8 +151,4 @@ extension NetworkExplorer {
     let known = servers.filter { $0.mapped != nil } + servers
     return known.lazy.compactMap(\.localAddress).first ?? bound
   }
-}
-
-extension Probe {
-  fileprivate var isFiltering: Bool { if case .filtering = purpose { true } else { false } }
 }

@@ -6,7 +6,8 @@ import Datagrams
 /// Sockets are known by index. 0 tests the mapping; its public endpoint is the one that counts. The others exist only in
 /// a full exploration: 1 is the partner for hairpinning, and each of the first servers has one for itself from 2 on,
 /// which never sends anywhere but to that server's own endpoint. So no mapping probe opens the filter that is tested,
-/// not even where one server's alternate address is another server on the list.
+/// not even where one server's alternate address is another server on the list. Some firewalls filter by what the whole
+/// host has sent, so no socket sends to an alternate address before that server's filtering tests are over.
 ///
 /// An answer counts only with the id of the request, on its socket, and from where the request went (or from where the
 /// server was asked to answer). No verdict on the mapping comes from a silence. A verdict on the filtering does, and
@@ -59,6 +60,8 @@ public struct NetworkExplorer: Sendable {
     /// What came instead of an answer, in case none comes.
     var noted: STUNServerOutcome?
     var roundTrip: Duration?
+    /// Whether its other endpoints are asked.
+    var hasAlternates = false
   }
 
   let configuration: Configuration
@@ -126,7 +129,8 @@ public struct NetworkExplorer: Sendable {
   /// When to call ``handleTimeout(now:)``; nil once finished.
   public func pollTimeout() -> Instant? {
     guard !isFinished else { return nil }
-    return probes.compactMap(\.timer?.deadline).reduce(min(deadline, graceEnds ?? deadline), min)
+    let ends = servers.indices.compactMap { servers[$0].other == nil ? nil : filteringTestEnd(of: $0) }
+    return (ends + probes.compactMap(\.timer?.deadline)).reduce(min(deadline, graceEnds ?? deadline), min)
   }
 
   /// Repeats what is due and gives up what is over.

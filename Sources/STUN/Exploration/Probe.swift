@@ -34,6 +34,8 @@ struct Probe: Sendable {
 
   var isWaiting: Bool { timer != nil }
 
+  var isFiltering: Bool { if case .filtering = purpose { true } else { false } }
+
   var timer: RetransmissionTimer? {
     if case .waiting(let timer) = state { timer } else { nil }
   }

@@ -77,6 +77,10 @@ struct RetransmissionTimer: Hashable, Sendable {
     return max(repeated.duration(to: now), lastSent.duration(to: now)) >= baseTimeout
   }
 
+  /// When the last of three requests has waited for a whole timeout; nil before the third has left. By then even a link
+  /// that loses every tenth datagram would have let one pass, 99 times in 100.
+  var thirdTimeout: Instant? { transmissions < 3 ? nil : lastSent.advanced(by: baseTimeout) }
+
   private mutating func schedule() {
     let wait = transmissions < policy.maximumRequests ? timeout : policy.initialTimeout * policy.finalWait
     deadline = lastSent.advanced(by: wait)

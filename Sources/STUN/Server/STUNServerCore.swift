@@ -67,7 +67,8 @@ public struct STUNServerCore: Sendable {
     guard unknown.isEmpty else {
       return refuse(420, "Unknown Attribute", unknown: Array(unknown.prefix(Self.maximumUnknownAttributes)))
     }
-    let change: STUNChangeRequest = request.first { if case .changeRequest(let change) = $0 { change } else { nil } } ?? []
+    let change: STUNChangeRequest =
+      request.first { if case .changeRequest(let change) = $0 { change } else { nil } } ?? []
     guard let sender = self.socket(for: change, from: socket) else {
       return refuse(420, "Unknown Attribute", unknown: [STUNAttribute.Kind.changeRequest])
     }

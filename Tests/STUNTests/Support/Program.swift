@@ -34,9 +34,13 @@ struct Program {
     let pipe = Pipe()
     process.standardOutput = pipe
     process.standardError = pipe
-    let text = Task.detached { pipe.fileHandleForReading.readDataToEndOfFile() }
     try process.run()
-    return String(decoding: await text.value, as: UTF8.self)
+    let (text, continuation) = AsyncStream.makeStream(of: Data.self)
+    Thread.detachNewThread {
+      continuation.yield(pipe.fileHandleForReading.readDataToEndOfFile())
+      continuation.finish()
+    }
+    return await text.reduce(into: "") { $0 += String(decoding: $1, as: UTF8.self) }
   }
 
   private func process(_ arguments: [String]) -> Process {

@@ -7,6 +7,8 @@ struct VirtualNAT {
   var mapping: MappingBehavior
   var filtering: FilteringBehavior
   var hairpins = false
+  /// Whether any socket's datagrams open the filter for all, as firewalls with one list of addresses do.
+  var filtersByHost = false
   var preservesPort = true
   var publicAddresses = [IPAddress.v4(0xCB00_7101)]
 
@@ -42,8 +44,9 @@ struct VirtualNAT {
 
   func inbound(from remote: Endpoint, to destination: Endpoint) -> Endpoint? {
     guard let local = mappings.first(where: { $0.value == destination })?.key.local,
-      let known = contacts[destination]
+      let own = contacts[destination]
     else { return nil }
+    let known = filtersByHost ? contacts.values.reduce(own) { $0.union($1) } : own
     let passes =
       switch filtering {
       case .endpointIndependent, .unknown: true
