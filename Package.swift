@@ -101,7 +101,7 @@ let package = Package(
       dependencies: ["Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging],
       swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
-    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI"], swiftSettings: strict),
+    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17
