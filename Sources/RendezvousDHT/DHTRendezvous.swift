@@ -86,7 +86,7 @@ public actor DHTRendezvous: Rendezvous {
       defer { group.cancelAll() }
       return await group.next() ?? false
     }
-    guard !connected else { return }
+    if connected, case .running = phase { return onEvent(.connected) }
     if case .running = phase { phase = .idle }
     keeper.cancel()
     await keeper.value
