@@ -26,7 +26,8 @@ final class AnswerDesk: Sendable {
 
   /// Hands values with this id to `inbox`, too.
   func register(_ inbox: ValueInbox, for id: UInt64) {
-    // Not listened to by id: with such a filter OpenDHT 2.4 nodes do not show values that are put later.
+    // Not listened to by id: with such a filter values that were put later were not shown by nodes of 2.4, for a reason
+    // that was not found.
     let listeners = keys.compactMap { key in node.listen(key) { if $0.id == id { inbox.deliver($0) } } }
     watches.withLock { $0.append(Watch(inbox: inbox, id: id, listeners: listeners)) }
   }
