@@ -1,4 +1,5 @@
 import Datagrams
+import Dispatch
 import Glibc
 import NIOCore
 import NIOPosix
@@ -24,10 +25,8 @@ extension STUNServer {
         continuation.yield((index, check(literal, of: name, family: family)))
       } else {
         // getaddrinfo blocks and cannot be cancelled: a look-up that hangs is left to its thread, and its result dropped.
-        NIOThreadPool.singleton.submit { state in
-          guard case .active = state else { return }
-          continuation.yield((index, lookUp(name, family: family)))
-        }
+        // Dispatch starts another thread then, where a pool of fixed size would let it hold up the others.
+        DispatchQueue.global().async { continuation.yield((index, lookUp(name, family: family))) }
       }
     }
 
