@@ -28,7 +28,8 @@ struct PassageCommand: AsyncParsableCommand {
 
 /// `plexus` with a first word: what a person needs around the passage.
 struct ToolsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "plexus", subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self])
+  static let configuration = CommandConfiguration(
+    commandName: "plexus", subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self])
 }
 
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.

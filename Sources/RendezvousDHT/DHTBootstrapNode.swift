@@ -33,7 +33,8 @@ public final class DHTBootstrapNode: Sendable {
       let place = "UDP port \(wanted) of \(addresses.joined(separator: " and "))"
       throw error.isPortTaken
         ? RendezvousError(.portTaken, "\(place) is taken by another program; choose another port for the DHT")
-        : RendezvousError(.cannotStart, "the DHT node cannot use \(place): \(error.reason); choose another address or port")
+        : RendezvousError(
+          .cannotStart, "the DHT node cannot use \(place): \(error.reason); choose another address or port")
     }
     port = node.port
   }

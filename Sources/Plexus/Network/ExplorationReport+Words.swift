@@ -28,7 +28,8 @@ extension NetworkReport {
   private func natSentence(_ address: IPAddress) -> String {
     switch (isTranslated, mapping.isSymmetric) {
     case (false, _): firewallSentence(address)
-    case (_, true): "this network has a symmetric NAT: every destination sees this machine at another port of \(address)."
+    case (_, true):
+      "this network has a symmetric NAT: every destination sees this machine at another port of \(address)."
     case (_, false):
       "this network has a NAT that can be punched: every destination sees this machine at the same port of \(address)."
     case (_, nil): "this network has a NAT with the public address \(address); its kind could not be observed."

@@ -25,7 +25,7 @@ public struct ExplorationReport: Sendable {
   public struct UnresolvedServer: Hashable, Sendable, Encodable {
     /// The name as it was given.
     public var name: HostAndPort
-    /// What is wrong with it, in one sentence.
+    /// What the system said of it: "Name or service not known".
     public var reason: String
 
     private enum CodingKeys: String, CodingKey { case server, reason }
@@ -61,7 +61,8 @@ public struct ExplorationReport: Sendable {
   public var failure: PlexusError? {
     guard decisive == nil else { return nil }
     let reports = [ipv4, ipv6].compactMap(\.report).flatMap(\.servers)
-    let faults = reports.map { "\($0.server) \($0.outcome)" } + unresolved.map(\.reason)
+    let faults =
+      reports.map { "\($0.server) \($0.outcome)" } + unresolved.map { "\($0.name) has no address (\($0.reason))" }
     guard !faults.isEmpty else {
       return PlexusError(
         .noSTUNAnswer, "this machine has no route to any of the STUN servers",

@@ -36,7 +36,7 @@ enum LocalAddresses {
     var next = list
     while let entry = next?.pointee {
       next = entry.ifa_next
-      guard entry.ifa_flags & UInt32(IFF_UP.rawValue) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
+      guard entry.ifa_flags & UInt32(IFF_UP) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
         let address = address(at: raw), !unsteady.contains(address), !found.contains(address)
       else { continue }
       found.append(address)

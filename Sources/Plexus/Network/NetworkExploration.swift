@@ -56,7 +56,7 @@ public struct NetworkExploration: Sendable {
     let (servers, failures) = await STUNServer.resolve(names, family: family, timeout: budget * Self.lookUpShare)
     let found = Set(servers.map(\.name))
     let missing = names.filter { !found.contains(HostAndPort(host: $0.host, port: $0.port ?? STUNServer.defaultPort)) }
-    let unresolved = Dictionary(zip(missing, failures.map(\.description))) { first, _ in first }
+    let unresolved = Dictionary(zip(missing, failures.map(\.detail))) { first, _ in first }
     guard !servers.isEmpty else { return Part(finding: .absent(.noServer), unresolved: unresolved) }
     guard servers.contains(where: { hasRoute(to: $0.endpoint) }) else {
       return Part(finding: .absent(.noRoute), unresolved: unresolved)
@@ -78,7 +78,8 @@ public struct NetworkExploration: Sendable {
   private func unresolved(_ v4: Part, _ v6: Part) -> [ExplorationReport.UnresolvedServer] {
     stunServers.compactMap { name in
       let isAsked =
-        local.address.isUnspecified ? v4.unresolved[name] != nil && v6.unresolved[name] != nil
+        local.address.isUnspecified
+        ? v4.unresolved[name] != nil && v6.unresolved[name] != nil
         : (v4.unresolved[name] ?? v6.unresolved[name]) != nil
       guard isAsked, let reason = v4.unresolved[name] ?? v6.unresolved[name] else { return nil }
       return ExplorationReport.UnresolvedServer(name: name, reason: reason)

@@ -44,7 +44,8 @@ public final class PlexusServer: Sendable {
     let addresses = try addresses(configuration)
     guard configuration.stunPort < UInt16.max else {
       throw PlexusError(
-        .invalidOption, "the STUN server takes the port after \(configuration.stunPort) too", advice: "choose a lower one")
+        .invalidOption, "the STUN server takes the port after \(configuration.stunPort) too",
+        advice: "choose a lower one")
     }
     var stun: [STUNService] = []
     do {
@@ -135,7 +136,7 @@ public final class PlexusServer: Sendable {
         try await group.next()
       }
     } catch {
-      logger.info("STUN in all: \(counts.words)")
+      tell("serve.total", "STUN in all: \(counts.words)", counts.metadata)
       throw PlexusError.describing(error)
     }
   }
@@ -149,23 +150,35 @@ public final class PlexusServer: Sendable {
   private func announce() {
     let endpoints = stunEndpoints.map(\.description).joined(separator: ", ")
     let hasTwo = stun.contains { Set($0.endpoints.map(\.address)).count > 1 }
-    logger.info(
+    tell(
+      "serve.stun",
       "STUN server on \(endpoints)\(hasTwo ? "" : "; with a second address it could test its clients' filtering too")")
-    logger.info("DHT node on \(dhtEndpoints.map(\.description).joined(separator: ", ")), network \(configuration.dhtNetwork)")
+    let nodes = dhtEndpoints.map(\.description).joined(separator: ", ")
+    tell("serve.dht", "DHT node on \(nodes), network \(configuration.dhtNetwork)")
     if configuration.publicName == nil, addresses.allSatisfy({ $0.scope != .global }) {
+      let own = addresses.map(\.description).joined(separator: ", ")
       logger.warning(
-        "\(addresses.map(\.description).joined(separator: ", ")) can be reached from the own network only; where a router "
-          + "forwards the ports here, give the name of its public address")
+        "\(own) can be reached from this network only; where a router forwards the ports here, give its public name",
+        metadata: ["event": "serve.private"])
     }
   }
 
   private func tell(_ event: DHTEvent) {
     switch event {
     case .started: break
-    case .hostNotFound(let host, let reason): logger.warning("DHT node \(host) cannot be found: \(reason)")
-    case .connected: logger.info("The DHT is connected")
-    case .disconnected: logger.warning("The DHT is disconnected: no node answers; trying again")
+    case .hostNotFound(let host, let reason):
+      logger.warning(
+        "DHT node \(host) cannot be found: \(reason)", metadata: ["event": "dht.host-not-found", "node": "\(host)"])
+    case .connected: tell("dht.connected", "The DHT is connected")
+    case .disconnected:
+      logger.warning(
+        "The DHT is disconnected: no node answers; trying again", metadata: ["event": "dht.disconnected"])
     }
+  }
+
+  /// Event names stay; sentences may change.
+  private func tell(_ event: String, _ sentence: String, _ metadata: Logger.Metadata = [:]) {
+    logger.info("\(sentence)", metadata: metadata.merging(["event": "\(event)"]) { $1 })
   }
 
   /// A line every ten minutes tells that the server lives and is used; nothing in idle times.
@@ -174,13 +187,17 @@ public final class PlexusServer: Sendable {
     while true {
       try await Task.sleep(for: .seconds(600))
       let now = counts
-      if now != told { logger.info("STUN so far: \(now.words)") }
+      if now != told { tell("serve.count", "STUN so far: \(now.words)", now.metadata) }
       told = now
     }
   }
 }
 
 extension STUNServerCore.Counts {
+  fileprivate var metadata: Logger.Metadata {
+    ["answered": "\(answered)", "refused": "\(refused)", "limited": "\(limited)", "ignored": "\(ignored)"]
+  }
+
   fileprivate var words: String {
     "\(answered) answered, \(refused) refused, \(limited) dropped for their source's rate, \(ignored) no requests"
   }

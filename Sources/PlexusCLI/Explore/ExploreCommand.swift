@@ -19,7 +19,9 @@ struct ExploreCommand: AsyncParsableCommand {
   func run() async throws {
     let settings = try ExploreSettings(options)
     let logger = try ConsoleLog(path: settings.logFile).logger(label: "plexus", level: settings.logLevel)
-    let report = try await settings.exploration.run { logger.debug("\($0.words)") }
+    let report = try await settings.exploration.run { event in
+      logger.debug("\(event.words)", metadata: ["event": "explore.\(event.name)"])
+    }
     if options.json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -56,6 +58,7 @@ struct ExploreOptions: ParsableArguments {
   var logFile: String?
 
   @Option(
-    help: ArgumentHelp("File of `name = value` lines with options of plexus; those named here count.", valueName: "file"))
+    help: ArgumentHelp(
+      "File of `name = value` lines with options of plexus; those named here count.", valueName: "file"))
   var config: String?
 }

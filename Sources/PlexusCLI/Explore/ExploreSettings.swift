@@ -21,7 +21,8 @@ struct ExploreSettings {
     given.config = options.config
     let merged = try given.addingConfigurationFile()
     guard !merged.stunServer.isEmpty else {
-      throw Settings.missing("stun-server", "name at least one STUN server, such as --stun-server=stun.example.org:3478")
+      throw Settings.missing(
+        "stun-server", "name at least one STUN server, such as --stun-server=stun.example.org:3478")
     }
     exploration = NetworkExploration(stunServers: try Settings.hosts(merged.stunServer, of: "stun-server"))
     if let local = try Settings.value(
@@ -42,6 +43,18 @@ extension Settings {
 }
 
 extension ExplorationEvent {
+  /// The last word of the log line's event.
+  var name: String {
+    switch self {
+    case .mapped: "mapped"
+    case .mappingBehavior: "mapping"
+    case .filteringBehavior: "filtering"
+    case .hairpinning: "hairpinning"
+    case .serverFailed: "server-failed"
+    case .finished: "finished"
+    }
+  }
+
   /// What a log line says.
   var words: String {
     switch self {

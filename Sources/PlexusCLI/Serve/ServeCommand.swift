@@ -24,7 +24,7 @@ struct ServeCommand: AsyncParsableCommand {
     // Whoever reads this through a pipe waits for it.
     fflush(nil)
     try await untilSignal { signal in
-      logger.info("Ended by \(signal)")
+      logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
     } perform: {
       try await server.run()
     }
@@ -39,7 +39,8 @@ struct ServeOptions: ParsableArguments {
         + "(default: all global ones, or the private one of the default route)", valueName: "address"))
   var address: [String] = []
 
-  @Option(help: ArgumentHelp("First port of the STUN server; the next one is taken, too. (default: 3478)", valueName: "port"))
+  @Option(
+    help: ArgumentHelp("First port of the STUN server; the next one is taken, too. (default: 3478)", valueName: "port"))
   var stunPort: String?
 
   @Option(help: ArgumentHelp("Port of the DHT node. (default: 4222)", valueName: "port"))

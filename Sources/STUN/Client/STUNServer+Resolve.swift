@@ -87,6 +87,7 @@ extension STUNError {
   fileprivate static func unresolvable(_ name: HostAndPort, _ reason: String) -> STUNError {
     STUNError(
       code: .unresolvable,
-      description: "the STUN server \(name) has no usable address: \(reason); check the name, or use another server")
+      description: "the STUN server \(name) has no usable address: \(reason); check the name, or use another server",
+      detail: reason)
   }
 }
