@@ -28,6 +28,11 @@ public struct ExplorationReport: Sendable {
     /// What the system said of it: "Name or service not known".
     public var reason: String
 
+    /// Joins a name and what is wrong with it.
+    public init(name: HostAndPort, reason: String) {
+      (self.name, self.reason) = (name, reason)
+    }
+
     private enum CodingKeys: String, CodingKey { case server, reason }
 
     /// Encodes the name as text.

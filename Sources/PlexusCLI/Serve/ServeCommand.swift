@@ -19,13 +19,13 @@ struct ServeCommand: AsyncParsableCommand {
   func run() async throws {
     let settings = try ServeSettings(options)
     let logger = try ConsoleLog(path: options.logFile).logger(label: "plexus", level: settings.logLevel)
-    let server = try await PlexusServer.start(settings.server, logger: logger)
-    for line in server.clientOptions { print(line.joined(separator: " ")) }
-    // Whoever reads this through a pipe waits for it.
-    fflush(nil)
     try await untilSignal { signal in
       logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
     } perform: {
+      let server = try await PlexusServer.start(settings.server, logger: logger)
+      for line in server.clientOptions { print(line.joined(separator: " ")) }
+      // Whoever reads this through a pipe waits for it.
+      fflush(nil)
       try await server.run()
     }
   }
