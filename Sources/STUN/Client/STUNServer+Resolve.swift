@@ -1,5 +1,4 @@
 import Datagrams
-import Dispatch
 import Glibc
 import NIOCore
 import NIOPosix
@@ -25,8 +24,8 @@ extension STUNServer {
         continuation.yield((index, check(literal, of: name, family: family)))
       } else {
         // getaddrinfo blocks and cannot be cancelled: a look-up that hangs is left to its thread, and its result dropped.
-        // Dispatch starts another thread then, where a pool of fixed size would let it hold up the others.
-        DispatchQueue.global().async { continuation.yield((index, lookUp(name, family: family))) }
+        let isStarted = DetachedThread.start { continuation.yield((index, lookUp(name, family: family))) }
+        if !isStarted { continuation.yield((index, .failure(.unresolvable(name, "the system gives no thread")))) }
       }
     }
 
