@@ -112,10 +112,9 @@ codht_node *codht_node_start(const codht_configuration *configuration, codht_con
     config.dht_config.node_config.network = configuration->network;
     config.dht_config.node_config.node_id = dht::InfoHash::getRandom();
     // Keys and values of others are no business of a client; its own puts are kept there too.
-    if (!configuration->serves) {
-      config.dht_config.node_config.max_store_keys = 4096;
-      config.dht_config.node_config.max_store_size = 4 << 20;
-    }
+    // OpenDHT's own bound for the keys of a node that serves is 2^30, more than a machine holds; 64 MiB are its own for values.
+    config.dht_config.node_config.max_store_keys = configuration->serves ? 1 << 17 : 4096;
+    config.dht_config.node_config.max_store_size = configuration->serves ? 64 << 20 : 4 << 20;
     dht::DhtRunner::Context runnerContext;
     runnerContext.statusChangedCallback = [object, status, gate = node->gate](dht::NodeStatus v4, dht::NodeStatus v6) {
       // dht::NodeStatus: Disconnected, Connecting, Connected.

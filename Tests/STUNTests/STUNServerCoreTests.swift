@@ -107,6 +107,17 @@ import Testing
     }
   }
 
+  @Test func everyDatagramIsCountedOnce() {
+    var core = Self.core(1, limits: .init(perSource: RateLimit(burst: 3, perSecond: 1)))
+    let plain = STUNMessage(.request, transactionID: Self.id).encoded()
+    let impossible = STUNMessage(.request, transactionID: Self.id, attributes: [.changeRequest(.port)]).encoded()
+    for payload in [plain, impossible, [1, 2, 3], plain] {
+      _ = core.receive(Datagram(from: Self.client, payload: payload), on: 0, now: .zero)
+    }
+    let counts = core.counts
+    #expect([counts.answered, counts.refused, counts.ignored, counts.limited] == [1, 1, 1, 1])
+  }
+
   @Test func impossibleSourcesAreNotAnswered() {
     var core = Self.core()
     let request = STUNMessage(.request, transactionID: Self.id).encoded()
