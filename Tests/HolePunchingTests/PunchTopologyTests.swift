@@ -5,11 +5,11 @@ import Testing
 
 /// NATs with peculiarities, NATs behind NATs, and NATs that cannot be punched.
 @Suite struct PunchTopologyTests {
-  @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, Surroundings.punchable)
+  @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, Side.punchable)
   func natsThatResentUnexpectedDatagramsConnect(
-    _ unexpected: NATBehaviour.UnexpectedInbound, peer: Surroundings
+    _ unexpected: NATBehaviour.UnexpectedInbound, peer: Side
   ) {
-    var tally = Tally("\(unexpected.rawValue) x \(peer.rawValue)")
+    var tally = ScheduleTally("\(unexpected.rawValue) x \(peer.rawValue)")
     for seed in TestSeeds.schedules(200) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -26,7 +26,7 @@ import Testing
   func suchNATsOnBothSidesConnect(
     _ acceptor: NATBehaviour.UnexpectedInbound, _ inviter: NATBehaviour.UnexpectedInbound
   ) {
-    var tally = Tally("\(acceptor.rawValue) x \(inviter.rawValue)")
+    var tally = ScheduleTally("\(acceptor.rawValue) x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -49,9 +49,9 @@ import Testing
     #expect(scenario.run(seed: 1)?.bothSucceeded == false)
   }
 
-  @Test(arguments: Surroundings.punchable, Surroundings.punchable)
-  func twoLayersOfNATConnect(_ inner: Surroundings, _ outer: Surroundings) {
-    var tally = Tally("\(inner.rawValue) behind \(outer.rawValue)")
+  @Test(arguments: Side.punchable, Side.punchable)
+  func twoLayersOfNATConnect(_ inner: Side, _ outer: Side) {
+    var tally = ScheduleTally("\(inner.rawValue) behind \(outer.rawValue)")
     for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -64,9 +64,9 @@ import Testing
     #expect(tally.failures.isEmpty, "\(tally)")
   }
 
-  @Test(arguments: Surroundings.punchable)
-  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Surroundings) {
-    var tally = Tally("far NAT x \(inviter.rawValue)")
+  @Test(arguments: Side.punchable)
+  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Side) {
+    var tally = ScheduleTally("far NAT x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -78,8 +78,8 @@ import Testing
     #expect(tally.failures.isEmpty, "\(tally)")
   }
 
-  @Test(arguments: [(Surroundings.symmetric, Surroundings.portRestricted), (.portRestricted, .symmetric)])
-  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Surroundings, _ inviter: Surroundings) throws {
+  @Test(arguments: [(Side.symmetric, Side.portRestricted), (.portRestricted, .symmetric)])
+  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Side, _ inviter: Side) throws {
     for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -92,8 +92,8 @@ import Testing
   }
 
   /// The NAT lets the peer in, whose NAT has given it another port.
-  @Test(arguments: [Surroundings.open, .fullCone, .addressRestricted])
-  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Surroundings) throws {
+  @Test(arguments: [Side.open, .fullCone, .addressRestricted])
+  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Side) throws {
     for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))

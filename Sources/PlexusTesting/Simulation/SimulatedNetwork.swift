@@ -57,7 +57,6 @@ public final class SimulatedNetwork {
 
   private struct Gateway {
     var table: NATTable
-    let address: IPAddress
     let outerRealm: Int
     let outerHops: Int
   }
@@ -99,20 +98,24 @@ public final class SimulatedNetwork {
   /// Adds a NAT.
   ///
   /// - Parameters:
-  ///   - address: its external address, public unless it is behind another NAT.
+  ///   - address: its external address, public unless it is behind another NAT. A host behind it that has the same
+  ///     address makes it a firewall: nothing is translated where it preserves ports.
+  ///   - others: more external addresses; each new mapping takes the next one (RFC 4787 4.1: pooling "arbitrary").
   ///   - outer: the NAT that this one is behind.
   ///   - hops: routers between it and the middle of the realm that its external address is in.
   ///   - wire: what the wires behind it are like.
   public func addNAT(
-    _ behaviour: NATBehaviour, address: IPAddress, behind outer: NAT? = nil, hops: Int = 4,
-    wire: LinkSettings = .perfect
+    _ behaviour: NATBehaviour, address: IPAddress, and others: [IPAddress] = [], behind outer: NAT? = nil,
+    hops: Int = 4, wire: LinkSettings = .perfect
   ) -> NAT {
-    let table = NATTable(behaviour: behaviour, random: random.split())
+    let table = NATTable(behaviour: behaviour, addresses: [address] + others, random: random.split())
     let outerRealm = outer?.realm ?? 0
-    let gateway = Gateway(table: table, address: address, outerRealm: outerRealm, outerHops: hops)
+    let gateway = Gateway(table: table, outerRealm: outerRealm, outerHops: hops)
     realms.append(Realm(gateway: gateway, wire: wire))
     let nat = NAT(realm: realms.count - 1)
-    realms[outerRealm].attachments[address] = Attachment(station: .outsideOfNAT(realm: nat.realm), hops: hops)
+    for address in table.addresses {
+      realms[outerRealm].attachments[address] = Attachment(station: .outsideOfNAT(realm: nat.realm), hops: hops)
+    }
     return nat
   }
 
@@ -134,12 +137,12 @@ public final class SimulatedNetwork {
   /// datagram would that asks a STUN server at `remote`; nil if a NAT has no port.
   public func mappedEndpoint(of local: Endpoint, behind nat: NAT?, towards remote: Endpoint) -> Endpoint? {
     var (endpoint, realm) = (local, nat?.realm ?? 0)
-    while let gateway = realms[realm].gateway {
-      guard let port = realms[realm].gateway?.table.portForDatagramOut(from: endpoint, to: remote, now: now) else {
-        return nil
-      }
-      endpoint = Endpoint(address: gateway.address, port: port)
-      realm = gateway.outerRealm
+    while let outerRealm = realms[realm].gateway?.outerRealm {
+      guard
+        let external = realms[realm].gateway?.table.externalForDatagramOut(from: endpoint, to: remote, now: now)
+      else { return nil }
+      endpoint = external
+      realm = outerRealm
     }
     return endpoint
   }
@@ -234,17 +237,17 @@ public final class SimulatedNetwork {
   }
 
   private func passOut(_ packet: Packet, from realm: Int) {
-    guard let gateway = realms[realm].gateway, let routed = route(packet) else { return }
+    guard var translated = route(packet) else { return }
     guard
-      let port = realms[realm].gateway?.table
-        .portForDatagramOut(from: packet.source, to: packet.destination, now: now)
+      let external = realms[realm].gateway?.table
+        .externalForDatagramOut(from: packet.source, to: packet.destination, now: now)
     else {
       trace?(.filtered, packet, now)
       return
     }
-    var translated = routed
-    translated.source = Endpoint(address: gateway.address, port: port)
-    if packet.destination.address != gateway.address {
+    translated.source = external
+    guard let gateway = realms[realm].gateway else { return }
+    if !gateway.table.addresses.contains(packet.destination.address) {
       forward(translated, in: gateway.outerRealm, hops: gateway.outerHops)
     } else if gateway.table.behaviour.hairpins {
       passIn(translated, to: realm)
@@ -257,7 +260,7 @@ public final class SimulatedNetwork {
     guard var translated = route(packet) else { return }
     guard
       let local = realms[realm].gateway?.table
-        .localForDatagramIn(from: packet.source, to: packet.destination.port, now: now)
+        .localForDatagramIn(from: packet.source, to: packet.destination, now: now)
     else {
       trace?(.filtered, packet, now)
       return
