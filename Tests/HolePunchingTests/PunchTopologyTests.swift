@@ -10,7 +10,7 @@ import Testing
     _ unexpected: NATBehaviour.UnexpectedInbound, peer: Side
   ) {
     var tally = ScheduleTally("\(unexpected.rawValue) x \(peer.rawValue)")
-    for seed in TestSeeds.schedules(200) {
+    for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.inviterNATs = [(Self.resentful(unexpected), 4)]
@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: Side.punchable, Side.punchable)
   func twoLayersOfNATConnect(_ inner: Side, _ outer: Side) {
     var tally = ScheduleTally("\(inner.rawValue) behind \(outer.rawValue)")
-    for seed in TestSeeds.schedules(100) {
+    for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = inner.layers(random: &random) + outer.layers(random: &random)
@@ -120,7 +120,7 @@ import Testing
 
   /// The blackout begins after some datagrams have passed.
   @Test func aBlackoutOfSecondsIsOutlived() {
-    for seed in TestSeeds.schedules(300) {
+    for seed in TestSeeds.schedules(150) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       let begin = Instant.zero.advanced(by: random.duration(upTo: .seconds(2)))

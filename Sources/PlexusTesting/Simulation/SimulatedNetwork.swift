@@ -44,7 +44,7 @@ public final class SimulatedNetwork {
   }
 
   private enum Station {
-    case host(Int)
+    case host(realm: Int)
     case insideOfNAT(realm: Int)
     case outsideOfNAT(realm: Int)
   }
@@ -64,12 +64,13 @@ public final class SimulatedNetwork {
   private struct Realm {
     var gateway: Gateway?
     var attachments: [IPAddress: Attachment] = [:]
+    /// Which member has a socket.
+    var sockets: [Endpoint: Int] = [:]
     let wire: LinkSettings
   }
 
   private struct Member {
     let host: any SimulatedHost
-    let sockets: Set<Endpoint>
     let realm: Int
     let hops: Int
   }
@@ -119,16 +120,17 @@ public final class SimulatedNetwork {
     return nat
   }
 
-  /// Adds a host with its sockets, of one address or several.
+  /// Adds a host with its sockets, of one address or several; programs on one host may be added one by one.
   ///
   /// - Parameters:
   ///   - nat: the NAT that it is behind, if any.
   ///   - hops: routers between it and the middle of its realm; behind a NAT that is between it and the NAT.
   public func add(_ host: any SimulatedHost, sockets: Set<Endpoint>, behind nat: NAT? = nil, hops: Int = 0) {
     let realm = nat?.realm ?? 0
-    members.append(Member(host: host, sockets: sockets, realm: realm, hops: hops))
+    members.append(Member(host: host, realm: realm, hops: hops))
     for socket in sockets {
-      realms[realm].attachments[socket.address] = Attachment(station: .host(members.count - 1), hops: hops)
+      realms[realm].sockets[socket] = members.count - 1
+      realms[realm].attachments[socket.address] = Attachment(station: .host(realm: realm), hops: hops)
     }
     flush(members.count - 1)
   }
@@ -222,8 +224,8 @@ public final class SimulatedNetwork {
 
   private func arrive(_ packet: Packet, at station: Station) {
     switch station {
-    case .host(let index):
-      guard members[index].sockets.contains(packet.destination) else {
+    case .host(let realm):
+      guard let index = realms[realm].sockets[packet.destination] else {
         trace?(.unreachable, packet, now)
         return
       }

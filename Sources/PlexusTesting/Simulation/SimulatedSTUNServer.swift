@@ -4,8 +4,13 @@ import STUN
 extension SimulatedServer {
   /// A STUN server: the real core of ours on some endpoints.
   public static func stun(on endpoints: [Endpoint]) -> SimulatedServer {
+    SimulatedServer(respond: stunResponder(on: endpoints))
+  }
+
+  /// What such a server answers, for servers that do something else besides.
+  public static func stunResponder(on endpoints: [Endpoint]) -> Respond {
     var core = STUNServerCore(endpoints: endpoints, now: .zero)
-    return SimulatedServer { datagram, socket, now in
+    return { datagram, socket, now in
       guard let index = endpoints.firstIndex(of: socket), let answer = core.receive(datagram, on: index, now: now)
       else { return [] }
       return [(answer.transmit, endpoints[answer.socket])]
