@@ -11,7 +11,7 @@ import Testing
     MatrixTotal.begin()
     for pairing in Pairing.withOurs {
       var tally = ScheduleTally("\(acceptor.rawValue) x \(inviter.rawValue), \(pairing.rawValue)")
-      for seed in TestSeeds.schedules(pairing == .ours ? 150 : 75) {
+      for seed in TestSeeds.schedules(pairing == .ours ? 100 : 50) {
         var random = SeededGenerator(seed: seed)
         var scenario = PunchScenario(pairing: pairing, wire: .adverse(random: &random))
         scenario.acceptorNATs = acceptor.layers(random: &random)
