@@ -21,6 +21,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
@@ -58,7 +59,7 @@ let package = Package(
       dependencies: [
         "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
-        logging,
+        logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
     // What the command lines share: configuration file, log, failures.
     .target(
@@ -104,11 +105,14 @@ let package = Package(
       name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
     .testTarget(
       name: "PlexusTests",
-      dependencies: ["Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging],
+      dependencies: [
+        "Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
       swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
-    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI"], swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN", "HolePunching"], swiftSettings: strict),
+    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17
 )

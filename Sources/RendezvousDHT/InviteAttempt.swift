@@ -56,7 +56,8 @@ struct InviteAttempt: Sendable {
     var value = first
     for step in PutPlan.steps {
       try await Task.sleep(until: start + step.after, clock: .continuous)
-      if step.edition > 0 { value = try sealer.reseal(value, id: value.id, edition: step.edition) }
+      // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+      if step.after > .zero { value = try sealer.reseal(value, id: value.id, edition: step.edition) }
       if step.after == .zero { value = try await putUnderOwnNumber(value) } else { node.put(value, at: key) }
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
