@@ -161,6 +161,17 @@ import Testing
     }
   }
 
+  /// The budget of `plexus explore`, and links over half the world.
+  @Test(arguments: [5, 50, 100, 150, 160, 170, 200, 250])
+  func slowLinksGetTheirVerdictsInTime(roundTrip: Int) {
+    var server = VirtualServer.real(Self.twoAddresses)
+    server.delay = .milliseconds(roundTrip)
+    var network = VirtualNetwork(nat: VirtualNAT(.endpointIndependent, .addressAndPortDependent), servers: [server])
+    let report = network.explore(configuration: .init(budget: .milliseconds(1400))).report
+    #expect(report.mapping == .endpointIndependent && report.filtering == .addressAndPortDependent)
+    #expect(report.duration <= .milliseconds(1400))
+  }
+
   @Test func silenceAfterASingleLossIsNoVerdict() {
     // The repeats of the filtering tests bring the answer.
     var network = VirtualNetwork(servers: [.real(Self.twoAddresses)])
