@@ -74,20 +74,26 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "PlexusTesting",
-      dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: [
+        "Datagrams", "STUN", "HolePunching", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
     // plexus-lab: the laboratory of network namespaces from the command line, and the demonstration.
     .executableTarget(
       name: "PlexusLabTool",
       dependencies: [
-        "PlexusTesting", "Datagrams", "DatagramSockets",
+        "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
-    .testTarget(name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets"], swiftSettings: strict),
+    .testTarget(
+      name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
+      swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
+    // Whole programs' worth of cores against every NAT of the simulator.
+    .testTarget(name: "SimulationTests", dependencies: ["PlexusTesting", "STUN"], swiftSettings: strict),
     .testTarget(
       name: "IdentityTests",
       dependencies: [
@@ -106,7 +112,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17
 )

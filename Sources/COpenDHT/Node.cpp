@@ -50,6 +50,13 @@ dht::SockAddr localAddress(const char *text, sa_family_t family, uint16_t port) 
   return address;
 }
 
+/// Nodes then send only the values with this id: under the key of a busy peer lie the messages of ten minutes.
+dht::Where where(uint64_t id) {
+  dht::Where which;
+  if (id != 0) which.id(id);
+  return which;
+}
+
 }  // namespace
 
 struct codht_node {
@@ -192,9 +199,7 @@ void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], uint64_t 
     dht::DoneCallbackSimple onDone = [object, done, gate = node->gate](bool succeeded) {
       gate->pass([&] { done(object.get(), succeeded); });
     };
-    dht::Where which;
-    if (id != 0) which.id(id);
-    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone), {}, std::move(which));
+    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone), {}, where(id));
     return true;
   });
 }

@@ -23,7 +23,7 @@ extension Plexus {
     telemetry.tell(.accepting(host: host, pattern: pattern, application: configuration.application))
     let slots = Slots(configuration.localEndpoint.port == 0 ? max(1, configuration.maximumAttempts) : 1)
     do {
-      try await withRendezvous { rendezvous in
+      try await withRendezvous(port: configuration.dht.port) { rendezvous in
         try await withThrowingDiscardingTaskGroup { group in
           await slots.take()
           group.addTask {

@@ -25,7 +25,7 @@ extension Plexus {
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
     let socket = try await bindSocket()
     do {
-      let passage = try await withRendezvous { rendezvous in
+      let passage = try await withRendezvous(port: dhtPort) { rendezvous in
         // The DHT is joined while STUN runs: neither needs the other.
         async let joined: Void = join(rendezvous, toInvite: peer)
         let mapping = try await publicMapping(of: socket)
@@ -40,6 +40,15 @@ extension Plexus {
     } catch {
       await socket.close()
       throw error
+    }
+  }
+
+  /// Any port, unless one was asked for. What other nodes still send to the last node on a port would flood the next one there:
+  /// a node's listens outlive it by half a minute.
+  private var dhtPort: DHTConfiguration.Port {
+    switch configuration.dht.port {
+    case .preferred: .fixed(0)
+    case .fixed: configuration.dht.port
     }
   }
 

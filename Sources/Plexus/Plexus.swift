@@ -67,11 +67,15 @@ public struct Plexus: Sendable {
   private static let joinTimeout: Duration = .seconds(15)
 
   /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
-  func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
+  func withRendezvous<Result>(
+    port: DHTConfiguration.Port, _ body: (DHTRendezvous) async throws -> Result
+  ) async throws -> Result {
+    var dht = configuration.dht
+    dht.port = port
     let telemetry = telemetry
     let (folder, own) = (configuration.stateFolder, identity.identity.certificateID)
     let rendezvous = try DHTRendezvous(
-      own: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
+      own: identity, repository: repository, configuration: dht, subjects: configuration.subjects,
       memory: ReplayMemory(folder: folder, own: own), numbers: InviteNumbers(folder: folder, own: own),
       onEvent: { telemetry.tell(.dht($0)) }, logger: telemetry.logger)
     do {

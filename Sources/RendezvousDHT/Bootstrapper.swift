@@ -24,16 +24,16 @@ final class Bootstrapper: Sendable {
     self.onEvent = onEvent
   }
 
-  /// Runs until it is cancelled.
+  /// Runs until it is cancelled. The first connection is ``DHTRendezvous/join(timeout:)``'s to tell.
   func run(_ board: StatusBoard) async {
-    var wasConnected = false
+    await connect(board)
     while !Task.isCancelled {
-      await connect(board)
-      guard !Task.isCancelled else { return }
-      onEvent(.connected)
-      wasConnected = true
       await board.wait { $0 == .disconnected }
-      if wasConnected, !Task.isCancelled { onEvent(.disconnected) }
+      if Task.isCancelled { return }
+      onEvent(.disconnected)
+      await connect(board)
+      if Task.isCancelled { return }
+      onEvent(.connected)
     }
   }
 

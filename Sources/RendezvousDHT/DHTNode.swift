@@ -83,7 +83,10 @@ final class DHTNode: Sendable {
     }
   }
 
-  /// Listens under `key` until the listener is cancelled or dropped.
+  /// Finds the nodes closest to `key`, so that a put or listen there starts at once. Asks for no value: no message has number 1.
+  func warm(_ key: DHTKey) { get(key, id: 1) { _ in } }
+
+  /// Listens under `key`, until the listener is cancelled or dropped.
   func listen(_ key: DHTKey, value: @escaping @Sendable (SealedValue) -> Void) -> DHTListener? {
     with { node in
       codht_listen(node, key.bytes, Callback(value).context) { object, found in

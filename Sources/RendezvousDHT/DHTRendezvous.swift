@@ -86,7 +86,7 @@ public actor DHTRendezvous: Rendezvous {
       defer { group.cancelAll() }
       return await group.next() ?? false
     }
-    guard !connected else { return }
+    if connected, case .running = phase { return onEvent(.connected) }
     if case .running = phase { phase = .idle }
     keeper.cancel()
     await keeper.value
@@ -170,11 +170,11 @@ public actor DHTRendezvous: Rendezvous {
 
   // MARK: Inviting
 
-  /// Starts to listen for answers, and looks up the nodes that will keep the invite.
+  /// Looks up the nodes that will keep the invite and the answer.
   public func prepare(toInvite peer: PeerIdentity, application: String) {
     guard case .running(let node, _) = phase else { return }
-    _ = desk(for: application, on: node)
-    node.get(key(to: peer, application, subjects.invite)) { _ in }
+    desk(for: application, on: node).prepare()
+    node.warm(key(to: peer, application, subjects.invite))
   }
 
   /// Puts the invite and waits for what the peer says.
@@ -217,7 +217,7 @@ public actor DHTRendezvous: Rendezvous {
     let keys = [subjects.accept, subjects.decline].map { subject in
       DHTKey(recipient: own.certificateID, application: application, subject: subject)
     }
-    let desk = AnswerDesk(node: node, keys: keys, logger: logger)
+    let desk = AnswerDesk(node: node, keys: keys)
     desks[application] = desk
     return desk
   }
@@ -280,8 +280,9 @@ public actor DHTRendezvous: Rendezvous {
       let start = ContinuousClock.now
       for step in PutPlan.steps where step.after > .zero {
         guard (try? await Task.sleep(until: start + step.after, clock: .continuous)) != nil else { return }
-        let value = step.edition > 0 ? try? sealer.reseal(first, id: first.id, edition: step.edition) : first
-        if let value { node.put(value, at: key) }
+        // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+        guard let value = try? sealer.reseal(first, id: first.id, edition: step.edition) else { return }
+        node.put(value, at: key)
       }
     }
   }

@@ -58,7 +58,7 @@ struct InviteReceiver: Sendable {
   private func warm() async {
     repeat {
       for peer in directory.all().prefix(Self.warmedPeers) {
-        node.get(DHTKey(recipient: peer.certificateID, application: application, subject: subjects.accept)) { _ in }
+        node.warm(DHTKey(recipient: peer.certificateID, application: application, subject: subjects.accept))
       }
     } while (try? await Task.sleep(for: Self.warmEvery)) != nil
   }

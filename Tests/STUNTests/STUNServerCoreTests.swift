@@ -1,4 +1,5 @@
 import Datagrams
+import PlexusTesting
 import Testing
 
 @testable import STUN
@@ -160,7 +161,7 @@ import Testing
   }
 
   @Test func randomDatagramsAreSurvived() {
-    var random = SeededRandom()
+    var random = TestSeeds.printed()
     var core = Self.core(limits: .init(perSource: RateLimit(burst: 1_000_000, perSecond: 1)))
     for _ in 0..<5000 {
       var bytes = STUNMessage(
