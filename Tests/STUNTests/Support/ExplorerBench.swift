@@ -6,6 +6,8 @@ import Testing
 
 /// Runs an explorer against servers of the test's making, behind a NAT, a firewall or nothing.
 struct ExplorerBench {
+  /// Of each datagram, one way.
+  var delay = Duration.milliseconds(10)
   /// A server: what it answers to what.
   struct Server {
     var endpoints: [Endpoint]
@@ -48,7 +50,7 @@ struct ExplorerBench {
 
   func explore(_ names: [String]? = nil, configuration: NetworkExplorer.Configuration = .init()) throws -> Run {
     let network = SimulatedNetwork(
-      seed: 1, wire: LinkSettings(delay: .milliseconds(10), duplication: duplicates ? 1 : 0))
+      seed: 1, wire: LinkSettings(delay: delay, duplication: duplicates ? 1 : 0))
     var counts: [[Endpoint]: Int] = [:]
     network.intercept = { packet, _ in
       let number = counts[[packet.source, packet.destination], default: 0]
