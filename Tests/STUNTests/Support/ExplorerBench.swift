@@ -6,8 +6,6 @@ import Testing
 
 /// Runs an explorer against servers of the test's making, behind a NAT, a firewall or nothing.
 struct ExplorerBench {
-  /// Of each datagram, one way.
-  var delay = Duration.milliseconds(10)
   /// A server: what it answers to what.
   struct Server {
     var endpoints: [Endpoint]
@@ -33,6 +31,8 @@ struct ExplorerBench {
     var sent: [(time: Int, transmit: SocketTransmit)]
   }
 
+  /// Of each datagram, one way.
+  var delay = Duration.milliseconds(10)
   var nat: NATBehaviour?
   /// More external addresses of the NAT.
   var otherAddresses: [IPAddress] = []
