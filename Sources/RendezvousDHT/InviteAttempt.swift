@@ -60,53 +60,84 @@ struct InviteAttempt: Sendable {
 
   // MARK: Sending
 
+  /// Puts the invite and repeats it by the plan. That the number is ours is checked beside it: the check waits for nodes that
+  /// may never reply, and nothing else may wait for it.
   private func send(_ first: SealedValue) async throws {
     let start = ContinuousClock.now
-    var value = first
-    for step in PutPlan.steps {
-      try await Task.sleep(until: start + step.after, clock: .continuous)
-      // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
-      if step.after > .zero { value = try sealer.reseal(value, id: value.id, edition: step.edition) }
-      if step.after == .zero { value = try await putUnderOwnNumber(value) } else { node.put(value, at: key) }
+    let current = CurrentValue(first)
+    try await withThrowingTaskGroup { group in
+      group.addTask { try await putUnderOwnNumber(current) }
+      for step in PutPlan.steps where step.after > .zero {
+        try await Task.sleep(until: start + step.after, clock: .continuous)
+        // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+        let again = try current.value.withLock { value in
+          value = try sealer.reseal(value, id: value.id, edition: step.edition)
+          return value
+        }
+        node.put(again, at: key)
+      }
+      try await group.waitForAll()
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
-    let later = try sealer.reseal(first, id: nextID(value.id &+ PutPlan.laterIDBy), edition: 0)
+    let later = try sealer.reseal(
+      first, id: nextID(current.value.withLock { $0.id } &+ PutPlan.laterIDBy), edition: 0)
     logger.debug("unanswered: the invite goes under a later number as well", metadata: ["id": "\(later.id)"])
     desk.register(inbox, for: later.id)
     node.put(later, at: key)
   }
 
   /// Puts the value, and again under another number if somebody else's value has that one: nodes keep the first.
-  private func putUnderOwnNumber(_ first: SealedValue) async throws -> SealedValue {
-    var value = first
+  private func putUnderOwnNumber(_ current: CurrentValue) async throws {
     for _ in 1..<Self.numbersAtMost {
-      await withCheckedContinuation { continuation in
-        let once = Once { continuation.resume() }
-        node.put(value, at: key) { _ in once() }
-      }
-      guard await isTaken(value) else { return value }
+      let value = current.value.withLock { $0 }
+      let put: Void? = await callback { done in node.put(value, at: key) { _ in done(()) } }
+      // Nodes that are asked before the value is there would tell nothing.
+      guard put != nil, await isTaken(value) else { return }
       try Task.checkCancellation()
-      // An answer to that number is not meant for us.
+      let other = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
+      current.value.withLock { $0 = other }
+      logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(other.id)"])
+      // An answer to the old number is not meant for us.
       desk.unregister(inbox)
-      value = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
-      logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(value.id)"])
-      desk.register(inbox, for: value.id)
+      desk.register(inbox, for: other.id)
     }
-    node.put(value, at: key)
-    return value
+    node.put(current.value.withLock { $0 }, at: key)
   }
 
   /// Whether the DHT holds a value under our number that is not ours.
   private func isTaken(_ value: SealedValue) async -> Bool {
     let ours = value.digest
-    return await withCheckedContinuation { continuation in
-      let finding = Finding()
-      let once = Once { continuation.resume(returning: finding.isTaken) }
+    let taken: Bool? = await callback { done in
       node.get(key, id: value.id) { found in
-        if found.id == value.id, found.digest != ours { finding.note() }
+        if found.id == value.id, found.digest != ours { done(true) }
       } done: {
-        once()
+        done(false)
       }
+    }
+    return taken ?? false
+  }
+
+  /// Waits for the first call of a callback; nil when it has not come in time or the task is cancelled. OpenDHT calls back when all
+  /// nodes have replied or are given up, which takes it 3 s for each silent one.
+  private func callback<Value: Sendable>(
+    within limit: Duration = .seconds(4), of start: (@escaping @Sendable (Value) -> Void) -> Void
+  ) async -> Value? {
+    let (values, continuation) = AsyncStream.makeStream(of: Value.self, bufferingPolicy: .bufferingOldest(1))
+    start { value in
+      continuation.yield(value)
+      continuation.finish()
+    }
+    return await withTaskGroup(of: Value?.self) { group in
+      group.addTask {
+        for await value in values { return value }
+        return nil
+      }
+      group.addTask {
+        try? await Task.sleep(for: limit)
+        return nil
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? nil
     }
   }
 
@@ -143,11 +174,10 @@ struct InviteAttempt: Sendable {
   }
 }
 
-/// What callbacks on OpenDHT's thread have found.
-private final class Finding: Sendable {
-  private let taken = Mutex(false)
-  var isTaken: Bool { taken.withLock { $0 } }
-  func note() { taken.withLock { $0 = true } }
+/// The value that the invite goes under now: the repeats and the number check both change it.
+private final class CurrentValue: Sendable {
+  let value: Mutex<SealedValue>
+  init(_ value: SealedValue) { self.value = Mutex(value) }
 }
 
 extension ReplayMemory {
