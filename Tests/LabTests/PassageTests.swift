@@ -122,9 +122,11 @@ extension LabTests {
     @Test func theAcceptorsSymmetricNATIsNamed() async throws {
       try await withPair(behind: .symmetric, .portRestricted) { _, acceptor, inviter in
         try await acceptor.withAcceptor { running in
-          try await inviter.host.withProcess("plexus", arguments: inviter.inviting(acceptor)) { _ in
-            _ = try await running.waitForLine(containing: "symmetric")
-          }
+          try await running.waitForLine(containing: "symmetric")
+          // The acceptor declines, so that the inviter need not wait for its time-out.
+          let result = try await inviter.host.run("plexus", arguments: inviter.inviting(acceptor))
+          #expect(result.exit == .exited(69))
+          #expect(result.errors.contains("plexus: \(acceptor.identity) cannot be reached: its NAT is symmetric"))
         }
       }
     }
