@@ -71,7 +71,9 @@ struct InviteAttempt: Sendable {
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
     let later = try sealer.reseal(first, id: nextID(value.id &+ PutPlan.laterIDBy), edition: 0)
-    logger.debug("unanswered: the invite goes under a later number as well", metadata: ["id": "\(later.id)"])
+    logger.debug(
+      "unanswered: the invite goes under a later number as well",
+      metadata: ["event": "dht.invite-later-number", "id": "\(later.id)"])
     desk.register(inbox, for: later.id)
     node.put(later, at: key)
   }
@@ -89,7 +91,9 @@ struct InviteAttempt: Sendable {
       // An answer to that number is not meant for us.
       desk.unregister(inbox)
       value = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
-      logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(value.id)"])
+      logger.debug(
+        "the number of the invite was taken: using another",
+        metadata: ["event": "dht.invite-renumbered", "id": "\(value.id)"])
       desk.register(inbox, for: value.id)
     }
     node.put(value, at: key)
@@ -156,7 +160,9 @@ extension ReplayMemory {
     do {
       return try insert(puzzle: puzzle, of: peer)
     } catch {
-      logger.warning("replays are not remembered past this process", metadata: ["reason": "\(error)"])
+      logger.warning(
+        "replays are not remembered past this process",
+        metadata: ["event": "replay.memory-failed", "reason": "\(error)"])
       return true
     }
   }
