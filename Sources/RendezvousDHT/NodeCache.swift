@@ -86,7 +86,9 @@ struct NodeCache: Sendable {
   /// one of the own machine is a node only where the network is there.
   private func isPermitted(_ endpoint: Endpoint) -> Bool {
     let address = endpoint.address
-    guard endpoint.port != 0, address.isUnicast, families.contains(address.family) else { return false }
+    guard endpoint.port != 0, address.isUnicast, families.contains(address.family), address.unmapped == address else {
+      return false
+    }
     if address.isLoopback { return isOnLoopback }
     switch address {
     case .v4(let bits): return bits >> 24 != 0 && bits >> 16 != 0xA9FE

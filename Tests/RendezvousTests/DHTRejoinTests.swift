@@ -25,6 +25,38 @@ struct DHTRejoinTests {
     }
   }
 
+  @Test("The bootstrap hosts are greeted even where a known node answers first")
+  func island() async throws {
+    let host = try await UDPSocket.bind(to: Endpoint(address: .v4(0x7F00_0001), port: 0))
+    // A name, so that the known node answers while it is looked up.
+    let named = HostAndPort(host: "localhost", port: host.localEndpoint.port)
+    try await TestNetwork.run { network in
+      try await withTemporaryFolder { folder in
+        let known = Endpoint(address: .v4(0x7F00_0001), port: network.bootstrap.port)
+        try write(KnownNodes(good: [known], now: network.now), to: cacheFile(network, folder))
+        _ = try await timeToJoin(network, bootstrap: [named], cache: folder) {
+          let greeting = try await host.receive(until: MonotonicClock.now.advanced(by: .seconds(30)))
+          #expect(greeting != nil)
+        }
+      }
+    }
+    await host.close()
+  }
+
+  @Test("The nodes are saved while the node runs, too, so that a crash does not lose them")
+  func savedWhileRunning() async throws {
+    try await TestNetwork.run { network in
+      try await withTemporaryFolder { folder in
+        let file = cacheFile(network, folder)
+        _ = try await timeToJoin(network, cache: folder) {
+          let deadline = ContinuousClock.now + .seconds(30)
+          while access(file, F_OK) != 0, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+          #expect(KnownNodes(text: try String(contentsOfFile: file, encoding: .utf8))?.entries.count == 1)
+        }
+      }
+    }
+  }
+
   @Test("Other processes' nodes stay in the file, which nobody else can read")
   func sharedFile() async throws {
     try await TestNetwork.run { network in
@@ -144,6 +176,7 @@ struct DHTRejoinTests {
       "127.0.0.1:4222", "198.51.100.7:4222", "192.168.0.7:4222", "224.0.0.1:4222", "255.255.255.255:4222",
       "0.0.0.0:4222",
       "169.254.0.1:4222", "198.51.100.7:0", "[2001:db8::7]:4222", "[fe80::1]:4222", "[::1]:4222", "[ff02::1]:4222",
+      "[::ffff:127.0.0.1]:4222",
     ]
     let all = texts.compactMap { Endpoint($0) }
     try #require(all.count == texts.count)
@@ -208,7 +241,8 @@ struct DHTRejoinTests {
 
   /// Joins and leaves; the time that joining took.
   private func timeToJoin(
-    _ network: TestNetwork, bootstrap: [HostAndPort]? = nil, cache: String, log: LogRecorder? = nil
+    _ network: TestNetwork, bootstrap: [HostAndPort]? = nil, cache: String, log: LogRecorder? = nil,
+    beforeLeaving body: @Sendable () async throws -> Void = {}
   ) async throws -> Duration {
     var configuration = network.configuration
     configuration.bootstrap = bootstrap ?? configuration.bootstrap
@@ -221,6 +255,12 @@ struct DHTRejoinTests {
     let start = ContinuousClock.now
     try await rendezvous.join(timeout: .seconds(20))
     let time = start.duration(to: .now)
+    do {
+      try await body()
+    } catch {
+      await rendezvous.leave()
+      throw error
+    }
     await rendezvous.leave()
     return time
   }
