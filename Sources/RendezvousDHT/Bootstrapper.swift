@@ -35,25 +35,28 @@ final class Bootstrapper: Sendable {
 
   /// Runs until it is cancelled. The first connection is ``DHTRendezvous/join(timeout:)``'s to tell.
   func run(_ board: StatusBoard) async {
-    await connect(board)
-    while !Task.isCancelled {
+    var isFirst = true
+    while true {
+      // Not cut short when a known node answers first: that one may be on an island, or all may be the work of one who wants
+      // to be our whole world, and then the hosts lead out of it.
+      async let introduction: Void = greetHosts(board)
+      await connect(board)
+      if Task.isCancelled { return }
+      if !isFirst { onEvent(.connected) }
+      isFirst = false
+      await introduction
       await board.wait { $0 == .disconnected }
       if Task.isCancelled { return }
       onEvent(.disconnected)
-      await connect(board)
-      if Task.isCancelled { return }
-      onEvent(.connected)
     }
   }
 
   /// Why the hosts could not be asked, nil for those that just did not answer.
   var notFound: [HostAndPort: String] { failures.withLock { $0 } }
 
+  /// Greets until somebody has answered; the first round over the hosts is the caller's.
   private func connect(_ board: StatusBoard) async {
     let known = knownNodes()
-    // Not cut short when a known node answers first: that one may be on an island, or all may be the work of one who wants
-    // to be our whole world, and then the hosts lead out of it.
-    async let introduction: Void = greetHosts(board)
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         await self.greet(known)
@@ -71,7 +74,6 @@ final class Bootstrapper: Sendable {
       await group.next()
       group.cancelAll()
     }
-    await introduction
   }
 
   /// One round over all hosts at once, so that a dead one costs the others nothing.
