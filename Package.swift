@@ -108,7 +108,7 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
+        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),

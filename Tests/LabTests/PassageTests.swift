@@ -11,8 +11,8 @@ extension LabTests {
       try await withPair(behind: acceptorNAT, inviterNAT) { lab, acceptor, inviter in
         try await acceptor.withAcceptor(of: inviter) { _ in
           try await inviter.invites(acceptor)
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
         for (index, peer) in [acceptor, inviter].enumerated() {
           let address = lab.sites[index].nat == .open ? peer.host.address : lab.nat(index).publicAddress
           #expect(peer.passages.first?.outer.address.description == address)
@@ -57,8 +57,8 @@ extension LabTests {
         for site in lab.sites.indices { try await lab.nat(site).dropDatagrams(percent: 10) }
         try await acceptor.withAcceptor { _ in
           try await inviter.invites(acceptor)
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
       }
     }
 
@@ -69,8 +69,8 @@ extension LabTests {
         )
         try await acceptor.withAcceptor { _ in
           try await inviter.invites(acceptor)
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
       }
     }
 
@@ -80,8 +80,8 @@ extension LabTests {
         try await acceptor.withAcceptor { _ in
           let result = try await inviter.invites(acceptor)
           #expect(result.errors.contains("198.51.100.9"), "\(result.errors)")
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
       }
     }
 
@@ -90,8 +90,8 @@ extension LabTests {
         try await acceptor.withAcceptor { _ in
           try await lab.nat(0).reboot()
           try await inviter.invites(acceptor)
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
       }
     }
 
@@ -103,8 +103,8 @@ extension LabTests {
         let local = ["--stun-client", "[::]:0"]
         try await acceptor.withAcceptor(options: local) { _ in
           try await inviter.invites(acceptor, options: local)
+          try await expectMatchingPassages(acceptor, inviter)
         }
-        try await expectMatchingPassages(acceptor, inviter)
         #expect(inviter.passages.first?.outer.address.family == .v6)
       }
     }

@@ -4,6 +4,7 @@ import Foundation
 import Identity
 import Logging
 import Metrics
+import PlexusTesting
 import Rendezvous
 import STUN
 import Synchronization
@@ -24,14 +25,16 @@ struct World: Sendable {
 
   /// Calls `body` with a fresh world, which is gone afterwards.
   static func run(_ body: @Sendable (World) async throws -> Void) async throws {
-    try await withTemporaryFolder { folder in
-      let world = try await World(folder: folder)
-      try await withThrowingTaskGroup { group in
-        group.addTask { try await world.stun.run() }
-        defer { group.cancelAll() }
-        try await body(world)
+    try await HeavyTests.run {
+      try await withTemporaryFolder { folder in
+        let world = try await World(folder: folder)
+        defer { world.bootstrap.stop() }
+        try await withThrowingTaskGroup { group in
+          group.addTask { try await world.stun.run() }
+          defer { group.cancelAll() }
+          try await body(world)
+        }
       }
-      world.bootstrap.stop()
     }
   }
 

@@ -3,6 +3,7 @@ import Datagrams
 import FoundationEssentials
 import Identity
 import Logging
+import PlexusTesting
 import Rendezvous
 import Synchronization
 import Testing
@@ -29,9 +30,11 @@ final class TestNetwork: Sendable {
 
   /// Calls `body` with a fresh network.
   static func run<Result: Sendable>(_ body: (TestNetwork) async throws -> Result) async throws -> Result {
-    let network = try TestNetwork()
-    defer { network.bootstrap.stop() }
-    return try await body(network)
+    try await HeavyTests.run {
+      let network = try TestNetwork()
+      defer { network.bootstrap.stop() }
+      return try await body(network)
+    }
   }
 
   /// Calls `body` with `own` as a joined participant that knows `peers`.

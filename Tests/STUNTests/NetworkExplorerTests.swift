@@ -145,6 +145,17 @@ import Testing
     #expect(report.publicEndpoint != nil)
   }
 
+  /// The budget of `plexus explore`, and links over half the world.
+  @Test(arguments: [5, 50, 100, 150, 160, 170, 200, 250])
+  func slowLinksGetTheirVerdictsInTime(roundTrip: Int) throws {
+    var network = ExplorerBench(
+      nat: NATBehaviour(.endpointIndependent, .addressAndPortDependent), servers: [.real(Self.twoAddresses)])
+    network.delay = .microseconds(roundTrip * 500)
+    let report = try network.explore(configuration: .init(budget: .milliseconds(1400))).report
+    #expect(report.mapping == .endpointIndependent && report.filtering == .addressAndPortDependent)
+    #expect(report.duration <= .milliseconds(1400))
+  }
+
   @Test func silenceAfterASingleLossIsNoVerdict() throws {
     // The repeats of the filtering tests bring the answer.
     var network = ExplorerBench(servers: [.real(Self.twoAddresses)])

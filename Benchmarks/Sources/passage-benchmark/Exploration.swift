@@ -29,7 +29,8 @@ extension PassageBenchmark {
           "plexus", "explore", "--json", "--stun-server", servers.names(in: lab).joined(separator: ","))
         all.seconds.append(start.duration(to: .now) / .seconds(1))
         guard result.exit == .exited(servers == .silent ? 69 : 0) else {
-          throw BenchmarkError("plexus explore behind \(kind) failed: \(result.errors)")
+          throw BenchmarkError(
+            "plexus explore behind \(kind) ended with \(result.exit): \(result.errors)\(result.output)")
         }
         let cells = try JSONDecoder().decode(SeenNetwork.self, from: Data(result.output.utf8)).cells
         guard all.cells.isEmpty || all.cells == cells else {

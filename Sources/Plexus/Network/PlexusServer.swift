@@ -127,16 +127,16 @@ public final class PlexusServer: Sendable {
   /// - Throws: `CancellationError`, or ``PlexusError`` when a socket breaks.
   public func run() async throws {
     announce()
+    defer { tell("serve.total", "STUN in all: \(counts.words)", counts.metadata) }
     do {
       try await withThrowingTaskGroup { group in
         for service in stun { group.addTask { try await service.run() } }
         group.addTask { await self.dht.run { self.tell($0) } }
         group.addTask { try await self.tally() }
         defer { group.cancelAll() }
-        try await group.next()
+        for try await _ in group {}
       }
     } catch {
-      tell("serve.total", "STUN in all: \(counts.words)", counts.metadata)
       throw PlexusError.describing(error)
     }
   }

@@ -129,11 +129,13 @@ extension NetworkExplorer {
   }
 
   /// When the filtering tests of a server have had their chance: three requests, or two thirds of the time, which leave
-  /// the last third to the probes that follow. nil once they are over.
+  /// the last third to the probes that follow. On slow links, where the second request would not have been waited for by
+  /// then, up to four fifths. nil once they are over.
   func filteringTestEnd(of server: Int) -> Instant? {
-    let latest = started.advanced(by: configuration.budget * 2 / 3)
+    let usual = started.advanced(by: configuration.budget * 2 / 3)
+    let latest = started.advanced(by: configuration.budget * 4 / 5)
     return probes.filter { $0.server == server && $0.isFiltering }.compactMap(\.timer)
-      .map { min($0.thirdTimeout ?? latest, latest) }.max()
+      .map { min($0.thirdTimeout ?? latest, max(usual, min($0.secondTimeout ?? usual, latest))) }.max()
   }
 
   mutating func startAlternates(now: Instant) {

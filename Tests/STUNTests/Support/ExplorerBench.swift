@@ -31,6 +31,8 @@ struct ExplorerBench {
     var sent: [(time: Int, transmit: SocketTransmit)]
   }
 
+  /// Of each datagram, one way.
+  var delay = Duration.milliseconds(10)
   var nat: NATBehaviour?
   /// More external addresses of the NAT.
   var otherAddresses: [IPAddress] = []
@@ -48,7 +50,7 @@ struct ExplorerBench {
 
   func explore(_ names: [String]? = nil, configuration: NetworkExplorer.Configuration = .init()) throws -> Run {
     let network = SimulatedNetwork(
-      seed: 1, wire: LinkSettings(delay: .milliseconds(10), duplication: duplicates ? 1 : 0))
+      seed: 1, wire: LinkSettings(delay: delay, duplication: duplicates ? 1 : 0))
     var counts: [[Endpoint]: Int] = [:]
     network.intercept = { packet, _ in
       let number = counts[[packet.source, packet.destination], default: 0]
