@@ -102,7 +102,9 @@ let package = Package(
         .product(name: "SwiftASN1", package: "swift-asn1"), logging,
       ], swiftSettings: strict),
     .testTarget(
-      name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
+      name: "RendezvousTests",
+      dependencies: ["Rendezvous", "RendezvousDHT", "DatagramSockets", "PlexusTesting"],
+      swiftSettings: strict),
     .testTarget(
       name: "PlexusTests",
       dependencies: [

@@ -152,6 +152,30 @@ void codht_node_stop(codht_node *node) {
 
 uint16_t codht_node_port(const codht_node *node) { return node->port; }
 
+size_t codht_node_peers(codht_node *node, codht_peer *peers, size_t capacity) {
+  return guarded<size_t>(nullptr, 0, [&] {
+    size_t count = 0;
+    // Clients are not in the routing table that is exported.
+    for (const auto &known : node->runner.exportNodes()) {
+      if (count == capacity) break;
+      const dht::SockAddr address(reinterpret_cast<const sockaddr *>(&known.ss), known.sslen);
+      auto &peer = peers[count];
+      if (address.getFamily() == AF_INET) {
+        peer.address_length = 4;
+        std::memcpy(peer.address, &address.getIPv4().sin_addr, 4);
+      } else if (address.getFamily() == AF_INET6) {
+        peer.address_length = 16;
+        std::memcpy(peer.address, &address.getIPv6().sin6_addr, 16);
+      } else {
+        continue;
+      }
+      peer.port = address.getPort();
+      ++count;
+    }
+    return count;
+  });
+}
+
 bool codht_node_ping(codht_node *node, const char *address, uint16_t port) {
   return guarded(nullptr, false, [&] {
     const bool isIPv6 = std::strchr(address, ':') != nullptr;

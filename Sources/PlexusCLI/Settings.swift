@@ -51,6 +51,7 @@ struct Settings {
     configuration = PlexusConfiguration(
       application: application, stunServers: try Self.hosts(options.stunServer, of: "stun-server"),
       stateFolder: environment.stateFolder)
+    configuration.dht.cacheFolder = environment.cacheFolder
     try configuration.apply(options)
     try configuration.apply(environment)
   }

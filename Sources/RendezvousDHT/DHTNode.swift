@@ -1,4 +1,5 @@
 import COpenDHT
+import Datagrams
 import Rendezvous
 import Synchronization
 
@@ -58,6 +59,18 @@ final class DHTNode: Sendable {
   /// Greets a node: its answer connects us.
   func ping(address: String, port: UInt16) {
     with { _ = codht_node_ping($0, address, port) }
+  }
+
+  /// Nodes that serve others and have answered of late, 256 at most: a routing table holds eight for each bit that ids differ by.
+  func goodNodes() -> [Endpoint] {
+    with { node in
+      var peers = [codht_peer](repeating: codht_peer(), count: 256)
+      let count = codht_node_peers(node, &peers, peers.count)
+      return peers.prefix(count).compactMap { peer in
+        let bytes = withUnsafeBytes(of: peer.address) { Array($0.prefix(Int(peer.address_length))) }
+        return IPAddress(bytes: bytes).map { Endpoint(address: $0.unmapped, port: peer.port) }
+      }
+    } ?? []
   }
 
   /// Puts a value; `done` is called once the nodes asked have answered or been given up.

@@ -22,6 +22,7 @@ public actor DHTRendezvous: Rendezvous {
   private let onEvent: @Sendable (DHTEvent) -> Void
   private let logger: Logger
   private let sealer: Sealer
+  private let cache: NodeCache?
 
   private var phase = Phase.idle
   private var desks: [String: AnswerDesk] = [:]
@@ -59,6 +60,9 @@ public actor DHTRendezvous: Rendezvous {
     self.onEvent = onEvent
     self.logger = logger
     sealer = try Sealer(privateKeyPEM: own.privateKeyPEM)
+    cache = configuration.cacheFolder.map { folder in
+      NodeCache(folder: folder, configuration: configuration, unixSeconds: unixSeconds, logger: logger)
+    }
   }
 
   // MARK: Joining and leaving
@@ -71,8 +75,15 @@ public actor DHTRendezvous: Rendezvous {
     guard case .idle = phase else { throw RendezvousError(.notRunning, "the DHT node was started before") }
     let board = StatusBoard()
     let node = try startNode(board)
-    let bootstrapper = Bootstrapper(node: node, configuration: configuration, onEvent: onEvent)
-    let keeper = Task { await bootstrapper.run(board) }
+    let cache = cache
+    let bootstrapper = Bootstrapper(
+      node: node, configuration: configuration, knownNodes: { cache?.load() ?? [] }, onEvent: onEvent)
+    let keeper = Task {
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await bootstrapper.run(board) }
+        group.addTask { await cache?.keep(node, board) }
+      }
+    }
     phase = .running(node, keeper: keeper)
     let connected = await withTaskGroup { group in
       group.addTask {
@@ -108,6 +119,8 @@ public actor DHTRendezvous: Rendezvous {
     for task in tasks.values { task.cancel() }
     for task in tasks.values { await task.value }
     await keeper.value
+    // An inviter may have been here for a second only.
+    cache?.save(node.goodNodes())
     node.stop()
   }
 
@@ -253,7 +266,9 @@ public actor DHTRendezvous: Rendezvous {
     let number = keep {
       await receiver.run { invitation in
         if case .dropped = feed.yield(invitation) {
-          receiver.logger.warning("too many invites wait: one was lost", metadata: ["peer": "\(invitation.peer.name)"])
+          receiver.logger.warning(
+            "too many invites wait: one was lost",
+            metadata: ["event": "invite.queue-full", "peer": "\(invitation.peer.name)"])
         }
       }
       feed.finish()

@@ -81,7 +81,9 @@ struct InviteAttempt: Sendable {
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
     let later = try sealer.reseal(
       first, id: nextID(current.value.withLock { $0.id } &+ PutPlan.laterIDBy), edition: 0)
-    logger.debug("unanswered: the invite goes under a later number as well", metadata: ["id": "\(later.id)"])
+    logger.debug(
+      "unanswered: the invite goes under a later number as well",
+      metadata: ["event": "dht.invite-later-number", "id": "\(later.id)"])
     desk.register(inbox, for: later.id)
     node.put(later, at: key)
   }
@@ -96,7 +98,9 @@ struct InviteAttempt: Sendable {
       try Task.checkCancellation()
       let other = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
       current.value.withLock { $0 = other }
-      logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(other.id)"])
+      logger.debug(
+        "the number of the invite was taken: using another",
+        metadata: ["event": "dht.invite-renumbered", "id": "\(other.id)"])
       // An answer to the old number is not meant for us.
       desk.unregister(inbox)
       desk.register(inbox, for: other.id)
@@ -186,7 +190,9 @@ extension ReplayMemory {
     do {
       return try insert(puzzle: puzzle, of: peer)
     } catch {
-      logger.warning("replays are not remembered past this process", metadata: ["reason": "\(error)"])
+      logger.warning(
+        "replays are not remembered past this process",
+        metadata: ["event": "replay.memory-failed", "reason": "\(error)"])
       return true
     }
   }
