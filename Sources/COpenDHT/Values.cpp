@@ -36,7 +36,15 @@ void codht_public_key_id(const codht_public_key *key, uint8_t id[CODHT_HASH_LENG
 codht_value *codht_value_seal(const char *text, size_t length, const codht_public_key *recipient,
                               const codht_private_key *sender, uint64_t id, uint16_t sequence, char **error) {
   return guarded<codht_value *>(error, nullptr, [&] {
-    auto value = std::make_shared<dht::Value>(recipient->key.encrypt(dht::packMsg(std::string(text, length))));
+    const auto packed = dht::packMsg(std::string(text, length));
+    return codht_value_seal_packed(packed.data(), packed.size(), recipient, sender, id, sequence, error);
+  });
+}
+
+codht_value *codht_value_seal_packed(const uint8_t *packed, size_t length, const codht_public_key *recipient,
+                                     const codht_private_key *sender, uint64_t id, uint16_t sequence, char **error) {
+  return guarded<codht_value *>(error, nullptr, [&] {
+    auto value = std::make_shared<dht::Value>(recipient->key.encrypt(dht::Blob(packed, packed + length)));
     value->id = id;
     value->seq = sequence;
     value->sign(sender->key);
@@ -61,6 +69,15 @@ codht_value *codht_value_raw(const uint8_t *data, size_t length, const codht_pri
     auto value = std::make_shared<dht::Value>(dht::Blob(data, data + length));
     value->id = id;
     if (sender) value->sign(sender->key);
+    return new codht_value{std::move(value)};
+  });
+}
+
+codht_value *codht_value_unpack(const uint8_t *packed, size_t length, char **error) {
+  return guarded<codht_value *>(error, nullptr, [&] {
+    const auto unpacked = msgpack::unpack(reinterpret_cast<const char *>(packed), length);
+    auto value = std::make_shared<dht::Value>();
+    value->msgpack_unpack(unpacked.get());
     return new codht_value{std::move(value)};
   });
 }
