@@ -4,7 +4,7 @@ import FoundationEssentials
 @testable import Identity
 
 /// A certificate that is taken has a key with which OpenDHT does what we think, and reads back from what we export.
-@Sendable func fuzzCertificate(_ input: [UInt8]) throws {
+func fuzzCertificate(_ input: [UInt8]) throws {
   var input = FuzzInput(input)
   let kind = input.byte()
   let body = input.remainder()

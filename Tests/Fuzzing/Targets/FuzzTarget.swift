@@ -9,15 +9,11 @@ struct FuzzTarget: Sendable {
 
   /// All there are.
   static let all: [FuzzTarget] = [
-    FuzzTarget(name: "stun-message", mutations: 5000, run: fuzzSTUNMessage),
-    FuzzTarget(name: "stun-server", mutations: 3000, run: fuzzSTUNServer),
+    FuzzTarget(name: "stun", mutations: 5000, run: fuzzSTUN),
     FuzzTarget(name: "stun-explorer", mutations: 500, run: fuzzNetworkExplorer),
     FuzzTarget(name: "punch", mutations: 2000, run: fuzzPuncher),
-    FuzzTarget(name: "reference", mutations: 5000, run: fuzzReference),
-    FuzzTarget(name: "ini", mutations: 3000, run: fuzzINIFile),
-    FuzzTarget(name: "options", mutations: 5000, run: fuzzOptions),
-    FuzzTarget(name: "certificate", mutations: 500, run: fuzzCertificate),
-    FuzzTarget(name: "state-files", mutations: 300, run: fuzzStateFiles),
+    FuzzTarget(name: "text", mutations: 8000, run: fuzzText),
+    FuzzTarget(name: "files", mutations: 500, run: fuzzFiles),
     FuzzTarget(name: "dht-value", mutations: 200, run: fuzzDHTValue),
   ]
 }

@@ -1,7 +1,7 @@
 import CLISupport
 
 /// A configuration file that is read can be written, and then reads the same.
-@Sendable func fuzzINIFile(_ input: [UInt8]) throws {
+func fuzzINIFile(_ input: [UInt8]) throws {
   guard let text = String(validating: input, as: UTF8.self) else { return }
   let file: INIFile
   do throws(INIError) { file = try INIFile(parsing: text) } catch {

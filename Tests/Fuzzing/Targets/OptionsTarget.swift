@@ -4,7 +4,7 @@ import Datagrams
 @testable import Plexus
 
 /// What a user writes for hosts, identities and payloads means one thing, and nothing that leads elsewhere.
-@Sendable func fuzzOptions(_ input: [UInt8]) throws {
+func fuzzOptions(_ input: [UInt8]) throws {
   let text = String(decoding: input, as: UTF8.self)
   try judgeAddresses(text)
   try judgeNames(text)

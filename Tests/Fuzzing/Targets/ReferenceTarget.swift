@@ -3,7 +3,7 @@ import Datagrams
 @testable import Rendezvous
 
 /// What a peer writes into a message is a reference, a decline or refused, and reads back as it was read.
-@Sendable func fuzzReference(_ input: [UInt8]) throws {
+func fuzzReference(_ input: [UInt8]) throws {
   let line = String(decoding: input, as: UTF8.self)
   do {
     try judge(Reference(line: line), from: line)

@@ -1,7 +1,7 @@
 @testable import STUN
 
 /// A message that decodes can be encoded, and then decodes to the same.
-@Sendable func fuzzSTUNMessage(_ input: [UInt8]) throws {
+func fuzzSTUNMessage(_ input: [UInt8]) throws {
   let message: STUNMessage
   do throws(STUNDecodingError) { message = try STUNMessage(decoding: input) } catch {
     try demand(!error.description.isEmpty, "an error without a word")

@@ -13,7 +13,7 @@ private let serverKinds: [[Endpoint]] = [
 ]
 
 /// The server answers nothing but requests, to nobody but who asks, never much more than it got, and remembers a bounded number of sources.
-@Sendable func fuzzSTUNServer(_ input: [UInt8]) throws {
+func fuzzSTUNServer(_ input: [UInt8]) throws {
   var input = FuzzInput(input)
   var now = Instant.zero
   let limit = RateLimit(burst: 8, perSecond: 50)
