@@ -9,6 +9,26 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
+// scripts/fuzz sets PLEXUS_FUZZ: then the fuzz targets become a program around libFuzzer, otherwise a test.
+let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
+let fuzzed: [Target.Dependency] = [
+  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
+  logging,
+]
+let fuzzing: [Target] =
+  isFuzzing
+  ? [
+    .target(name: "LibFuzzer", path: "Tests/Fuzzing/LibFuzzer"),
+    .executableTarget(
+      name: "PlexusFuzz", dependencies: fuzzed + ["LibFuzzer"], path: "Tests/Fuzzing",
+      exclude: ["Corpus", "LibFuzzer", "Tests"], sources: ["Targets", "Driver"], swiftSettings: strict),
+  ]
+  : [
+    .testTarget(
+      name: "FuzzingTests", dependencies: fuzzed, path: "Tests/Fuzzing", exclude: ["Driver", "LibFuzzer"],
+      sources: ["Targets", "Tests"], resources: [.copy("Corpus")], swiftSettings: strict)
+  ]
+
 // Arrows point down only: PlexusCLI -> Plexus -> RendezvousDHT, HolePunching -> Rendezvous, STUN, Identity -> Datagrams.
 let package = Package(
   name: "plexus",
@@ -115,6 +135,6 @@ let package = Package(
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
-  ],
+  ] + fuzzing,
   cxxLanguageStandard: .cxx17
 )

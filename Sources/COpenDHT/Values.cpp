@@ -2,6 +2,29 @@
 
 using namespace codht;
 
+namespace {
+
+/// The text in a msgpack str or bin. Of our own, because msgpack's reader takes memory for as many elements as an array
+/// or map claims to have: gigabytes for five bytes.
+std::string textOf(const dht::Blob &packed) {
+  size_t lengthBytes = 0;
+  size_t length = 0;
+  switch (packed.empty() ? 0 : packed[0]) {
+    case 0xC4: case 0xD9: lengthBytes = 1; break;
+    case 0xC5: case 0xDA: lengthBytes = 2; break;
+    case 0xC6: case 0xDB: lengthBytes = 4; break;
+    default:
+      if (packed.empty() || packed[0] >> 5 != 5) throw std::runtime_error("it holds no text");
+      length = packed[0] & 0x1F;
+  }
+  if (packed.size() < 1 + lengthBytes) throw std::runtime_error("its text is cut short");
+  for (size_t i = 1; i <= lengthBytes; i++) length = length << 8 | packed[i];
+  if (packed.size() - 1 - lengthBytes < length) throw std::runtime_error("its text is cut short");
+  return std::string(packed.begin() + 1 + lengthBytes, packed.begin() + 1 + lengthBytes + length);
+}
+
+}  // namespace
+
 void codht_free(void *memory) { std::free(memory); }
 
 void codht_hash(const char *text, size_t length, uint8_t hash[CODHT_HASH_LENGTH]) {
@@ -36,7 +59,15 @@ void codht_public_key_id(const codht_public_key *key, uint8_t id[CODHT_HASH_LENG
 codht_value *codht_value_seal(const char *text, size_t length, const codht_public_key *recipient,
                               const codht_private_key *sender, uint64_t id, uint16_t sequence, char **error) {
   return guarded<codht_value *>(error, nullptr, [&] {
-    auto value = std::make_shared<dht::Value>(recipient->key.encrypt(dht::packMsg(std::string(text, length))));
+    const auto packed = dht::packMsg(std::string(text, length));
+    return codht_value_seal_packed(packed.data(), packed.size(), recipient, sender, id, sequence, error);
+  });
+}
+
+codht_value *codht_value_seal_packed(const uint8_t *packed, size_t length, const codht_public_key *recipient,
+                                     const codht_private_key *sender, uint64_t id, uint16_t sequence, char **error) {
+  return guarded<codht_value *>(error, nullptr, [&] {
+    auto value = std::make_shared<dht::Value>(recipient->key.encrypt(dht::Blob(packed, packed + length)));
     value->id = id;
     value->seq = sequence;
     value->sign(sender->key);
@@ -65,6 +96,17 @@ codht_value *codht_value_raw(const uint8_t *data, size_t length, const codht_pri
   });
 }
 
+codht_value *codht_value_unpack(const uint8_t *packed, size_t length, char **error) {
+  return guarded<codht_value *>(error, nullptr, [&] {
+    // Elements take memory before they are read, so no more than there can be.
+    const msgpack::unpack_limit limit(length, length, length, length, length);
+    const auto unpacked = msgpack::unpack(reinterpret_cast<const char *>(packed), length, nullptr, nullptr, limit);
+    auto value = std::make_shared<dht::Value>();
+    value->msgpack_unpack(unpacked.get());
+    return new codht_value{std::move(value)};
+  });
+}
+
 char *codht_value_open(const codht_value *value, const codht_private_key *recipient, size_t *length, char **error) {
   return guarded<char *>(error, nullptr, [&]() -> char * {
     const auto &sealed = *value->value;
@@ -73,7 +115,7 @@ char *codht_value_open(const codht_value *value, const codht_private_key *recipi
       describe(error, "the signature is wrong");
       return nullptr;
     }
-    const auto text = dht::unpackMsg<std::string>(recipient->key.decrypt(sealed.data));
+    const auto text = textOf(recipient->key.decrypt(sealed.data));
     auto copy = static_cast<char *>(std::malloc(text.size() + 1));
     if (!copy) throw std::bad_alloc();
     std::memcpy(copy, text.data(), text.size());

@@ -67,7 +67,8 @@ extension HostAndPort: LosslessStringConvertible {
       let end = text.firstIndex(of: ":") ?? text.endIndex
       (host, rest) = (text[..<end], text[end...])
     }
-    guard !host.isEmpty, !host.contains(where: \.isWhitespace) else { return nil }
+    // C, which resolves the name, would see it end at a NUL.
+    guard !host.isEmpty, !host.contains(where: \.isWhitespace), !host.utf8.contains(0) else { return nil }
     if rest.isEmpty {
       self.init(host: String(host), port: nil)
     } else {

@@ -85,6 +85,8 @@ public enum IPAddress: Hashable, Sendable {
 extension IPAddress: LosslessStringConvertible {
   /// Reads the textual forms of `inet_pton(3)`; nil for host names and anything else.
   public init?(_ text: String) {
+    // To C the text would end there.
+    guard !text.utf8.contains(0) else { return nil }
     var v4 = in_addr()
     var v6 = in6_addr()
     if inet_pton(AF_INET, text, &v4) == 1 {

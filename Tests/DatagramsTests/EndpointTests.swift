@@ -22,6 +22,14 @@ import Testing
     #expect(HostAndPort("with space") == nil)
   }
 
+  /// inet_pton(3) and getaddrinfo(3) would read what stands before it.
+  @Test func textsWithANULAreNoAddresses() {
+    #expect(IPAddress("192.0.2.1\0x") == nil)
+    #expect(IPAddress("2001:db8::1\0") == nil)
+    #expect(HostAndPort("stun.example.org\0.example.net:3478") == nil)
+    #expect(Endpoint("192.0.2.1\0:3478") == nil)
+  }
+
   @Test func addressesSurviveTheirBytes() {
     for text in ["203.0.113.7", "2001:db8::42"] {
       let address = IPAddress(text)

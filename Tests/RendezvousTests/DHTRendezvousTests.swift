@@ -34,8 +34,7 @@ struct DHTRendezvousTests {
     let pattern = try pattern.map { try IdentityPattern($0) } ?? .any
     try await TestNetwork.run { network in
       try await network.join(as: bob, knowing: [ann, other, eve]) { acceptor in
-        var expected: Set<IdentityName> = []
-        for one in [ann, other, eve] where pattern.matches(one.identity.name) { expected.insert(one.identity.name) }
+        let expected = Set([ann, other, eve].map(\.identity.name).filter(pattern.matches))
         let names = Task { try await acceptor.namesOfInviters(count: expected.count, from: pattern) }
         try await withThrowingTaskGroup { group in
           for one in [ann, other, eve] {

@@ -112,6 +112,13 @@ codht_value *codht_value_reseal(const codht_value *value, const codht_private_ke
 codht_value *codht_value_raw(const uint8_t *data, size_t length, const codht_private_key *sender, uint64_t id,
                              char **error);
 
+/// As codht_value_seal, of `packed` instead of a text in msgpack: what a peer that means harm puts. For tests.
+codht_value *codht_value_seal_packed(const uint8_t *packed, size_t length, const codht_public_key *recipient,
+                                     const codht_private_key *sender, uint64_t id, uint16_t sequence, char **error);
+
+/// The value that OpenDHT reads in the bytes of a packet, signed or not. For tests.
+codht_value *codht_value_unpack(const uint8_t *packed, size_t length, char **error);
+
 /// Checks the signature, decrypts, and gives the text; NULL and a reason when anything is amiss. Costs RSA operations.
 char *codht_value_open(const codht_value *value, const codht_private_key *recipient, size_t *length, char **error);
 
