@@ -45,6 +45,7 @@ extension LabTests {
           for count in 1...3 {
             try await inviter.invites(acceptor)
             try await acceptor.waitForPassages(count, with: inviter)
+            try await inviter.waitForPassages(count, with: acceptor)
           }
         }
         #expect(Set(acceptor.passages.map(\.secret)) == Set(inviter.passages.map(\.secret)))

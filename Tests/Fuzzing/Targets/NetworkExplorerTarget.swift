@@ -33,7 +33,7 @@ import FoundationEssentials
       }
     }
     // Seven requests for each probe at most.
-    try demand(sent.count <= 7 * (servers.count * 8 + 2), "\(sent.count) datagrams were sent")
+    try demand(sent.count <= 7 * (servers.count * 8 + 4), "\(sent.count) datagrams were sent")
     try demand(events <= 64, "\(events) events")
     try demand(explorer.probes.count <= servers.count * 8 + 2, "\(explorer.probes.count) probes")
   }
