@@ -1,5 +1,6 @@
 import DatagramSockets
 import Datagrams
+import Metrics
 import STUN
 
 /// Finds out what the own network does, over IPv4 and IPv6 at the same time.
@@ -11,10 +12,15 @@ public struct NetworkExploration: Sendable {
   /// It never takes longer, name look-ups included. By default 1.4 s, so that a program that starts, explores and ends
   /// stays below 1.6 s on a busy machine, too.
   public var budget: Duration
+  /// Where explorations are counted.
+  public var metrics: any MetricsFactory
 
   /// Explores from any local endpoint by default.
-  public init(stunServers: [HostAndPort], local: Endpoint = .any(.v4), budget: Duration = .milliseconds(1400)) {
-    (self.stunServers, self.local, self.budget) = (stunServers, local, budget)
+  public init(
+    stunServers: [HostAndPort], local: Endpoint = .any(.v4), budget: Duration = .milliseconds(1400),
+    metrics: any MetricsFactory = MetricsSystem.factory
+  ) {
+    (self.stunServers, self.local, self.budget, self.metrics) = (stunServers, local, budget, metrics)
   }
 
   /// A name server that is there answers in far less; what is left is long enough to tell a silent server from a loss.
@@ -34,9 +40,11 @@ public struct NetworkExploration: Sendable {
       async let ipv4 = explore(.v4, since: started, onEvent: onEvent)
       async let ipv6 = explore(.v6, since: started, onEvent: onEvent)
       let (v4, v6) = try await (ipv4, ipv6)
-      return ExplorationReport(
+      let report = ExplorationReport(
         ipv4: v4.finding, ipv6: v6.finding, unresolved: unresolved(v4, v6),
         duration: started.duration(to: MonotonicClock.now))
+      metrics.countExploration(report.failure == nil ? report.decisive?.mapping : nil)
+      return report
     } catch {
       throw PlexusError.describing(error)
     }

@@ -23,8 +23,8 @@ struct Telemetry: Sendable {
 
   private func count(_ event: PassageEvent) {
     switch event {
-    case .mapped(let report): exploration(report.mapping.isSymmetric == true ? "symmetric" : "mapped")
-    case .surveyFailed(let error): if error.code != .symmetricNAT { exploration("failed") }
+    case .mapped(let report): metrics.countExploration(report.mapping)
+    case .surveyFailed(let error): if error.code != .symmetricNAT { metrics.countExploration(nil) }
     case .inviting: invite("sent")
     case .inviteReceived: invite("received")
     case .passageMade(_, let role, let time):
@@ -38,13 +38,17 @@ struct Telemetry: Sendable {
     }
   }
 
-  private func exploration(_ outcome: String) {
-    counter("plexus_explorations_total", ("outcome", outcome)).increment()
-  }
-
   private func invite(_ direction: String) { counter("plexus_invites_total", ("direction", direction)).increment() }
 
   private func counter(_ label: String, _ dimensions: (String, String)...) -> Counter {
     Counter(label: label, dimensions: dimensions, factory: metrics)
+  }
+}
+
+extension MetricsFactory {
+  /// Counts a look at the own network; nil when no server answered.
+  func countExploration(_ mapping: MappingBehavior?) {
+    let outcome = mapping.map { $0.isSymmetric == true ? "symmetric" : "mapped" } ?? "failed"
+    Counter(label: "plexus_explorations_total", dimensions: [("outcome", outcome)], factory: self).increment()
   }
 }
