@@ -32,10 +32,10 @@ import FoundationEssentials
         _ = try JSONEncoder().encode(report)
       }
     }
-    // Seven requests for each probe at most.
-    try demand(sent.count <= 7 * (servers.count * 8 + 2), "\(sent.count) datagrams were sent")
+    // A dozen probes for each server, and seven requests for each probe at most.
+    try demand(sent.count <= 7 * 12 * servers.count, "\(sent.count) datagrams were sent")
     try demand(events <= 64, "\(events) events")
-    try demand(explorer.probes.count <= servers.count * 8 + 2, "\(explorer.probes.count) probes")
+    try demand(explorer.probes.count <= 12 * servers.count, "\(explorer.probes.count) probes")
   }
   try drain()
   while !input.isAtEnd {
