@@ -41,6 +41,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
@@ -78,7 +79,7 @@ let package = Package(
       dependencies: [
         "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
-        logging,
+        logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
     // What the command lines share: configuration file, log, failures.
     .target(
@@ -93,20 +94,26 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "PlexusTesting",
-      dependencies: ["Datagrams", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: [
+        "Datagrams", "STUN", "HolePunching", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
     // plexus-lab: the laboratory of network namespaces from the command line, and the demonstration.
     .executableTarget(
       name: "PlexusLabTool",
       dependencies: [
-        "PlexusTesting", "Datagrams", "DatagramSockets",
+        "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
-    .testTarget(name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets"], swiftSettings: strict),
+    .testTarget(
+      name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
+      swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
+    // Whole programs' worth of cores against every NAT of the simulator.
+    .testTarget(name: "SimulationTests", dependencies: ["PlexusTesting", "STUN"], swiftSettings: strict),
     .testTarget(
       name: "IdentityTests",
       dependencies: [
@@ -115,14 +122,19 @@ let package = Package(
         .product(name: "SwiftASN1", package: "swift-asn1"), logging,
       ], swiftSettings: strict),
     .testTarget(
-      name: "RendezvousTests", dependencies: ["Rendezvous", "RendezvousDHT", "PlexusTesting"], swiftSettings: strict),
+      name: "RendezvousTests",
+      dependencies: ["Rendezvous", "RendezvousDHT", "DatagramSockets", "PlexusTesting"],
+      swiftSettings: strict),
     .testTarget(
       name: "PlexusTests",
-      dependencies: ["Plexus", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging],
+      dependencies: [
+        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
       swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
-    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI"], swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity"], swiftSettings: strict),
+    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
   ] + fuzzing,
   cxxLanguageStandard: .cxx17
 )

@@ -50,6 +50,13 @@ dht::SockAddr localAddress(const char *text, sa_family_t family, uint16_t port) 
   return address;
 }
 
+/// Nodes then send only the values with this id: under the key of a busy peer lie the messages of ten minutes.
+dht::Where where(uint64_t id) {
+  dht::Where which;
+  if (id != 0) which.id(id);
+  return which;
+}
+
 }  // namespace
 
 struct codht_node {
@@ -105,10 +112,9 @@ codht_node *codht_node_start(const codht_configuration *configuration, codht_con
     config.dht_config.node_config.network = configuration->network;
     config.dht_config.node_config.node_id = dht::InfoHash::getRandom();
     // Keys and values of others are no business of a client; its own puts are kept there too.
-    if (!configuration->serves) {
-      config.dht_config.node_config.max_store_keys = 4096;
-      config.dht_config.node_config.max_store_size = 4 << 20;
-    }
+    // OpenDHT's own bound for the keys of a node that serves is 2^30, more than a machine holds; 64 MiB are its own for values.
+    config.dht_config.node_config.max_store_keys = configuration->serves ? 1 << 17 : 4096;
+    config.dht_config.node_config.max_store_size = configuration->serves ? 64 << 20 : 4 << 20;
     dht::DhtRunner::Context runnerContext;
     runnerContext.statusChangedCallback = [object, status, gate = node->gate](dht::NodeStatus v4, dht::NodeStatus v6) {
       // dht::NodeStatus: Disconnected, Connecting, Connected.
@@ -145,6 +151,30 @@ void codht_node_stop(codht_node *node) {
 }
 
 uint16_t codht_node_port(const codht_node *node) { return node->port; }
+
+size_t codht_node_peers(codht_node *node, codht_peer *peers, size_t capacity) {
+  return guarded<size_t>(nullptr, 0, [&] {
+    size_t count = 0;
+    // Clients are not in the routing table that is exported.
+    for (const auto &known : node->runner.exportNodes()) {
+      if (count == capacity) break;
+      const dht::SockAddr address(reinterpret_cast<const sockaddr *>(&known.ss), known.sslen);
+      auto &peer = peers[count];
+      if (address.getFamily() == AF_INET) {
+        peer.address_length = 4;
+        std::memcpy(peer.address, &address.getIPv4().sin_addr, 4);
+      } else if (address.getFamily() == AF_INET6) {
+        peer.address_length = 16;
+        std::memcpy(peer.address, &address.getIPv6().sin6_addr, 16);
+      } else {
+        continue;
+      }
+      peer.port = address.getPort();
+      ++count;
+    }
+    return count;
+  });
+}
 
 bool codht_node_ping(codht_node *node, const char *address, uint16_t port) {
   return guarded(nullptr, false, [&] {
@@ -193,9 +223,7 @@ void codht_get(codht_node *node, const uint8_t key[CODHT_HASH_LENGTH], uint64_t 
     dht::DoneCallbackSimple onDone = [object, done, gate = node->gate](bool succeeded) {
       gate->pass([&] { done(object.get(), succeeded); });
     };
-    dht::Where which;
-    if (id != 0) which.id(id);
-    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone), {}, std::move(which));
+    node->runner.get(infoHash(key), std::move(onValues), std::move(onDone), {}, where(id));
     return true;
   });
 }

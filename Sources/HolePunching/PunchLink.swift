@@ -77,7 +77,9 @@ struct PunchLink: Sendable {
       counters.reflections += 1
       return nil
     }
-    let echo = log.echoed(by: datagram)
+    // An acceptor probes only as long as it has not heard us: what its probe seems to echo is chance, which over a path
+    // that works one way only would pass for a handshake once in 17,000 punches.
+    let echo = role == .inviting && datagram.flag == .probe ? nil : log.echoed(by: datagram)
     if let echo {
       peerKind = .echoing
       let time = echo.sentAt.duration(to: now)

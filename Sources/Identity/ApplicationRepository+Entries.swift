@@ -32,7 +32,9 @@ extension ApplicationRepository {
   ) throws -> [RepositoryEntry] {
     try names(matching: pattern, logger: logger).map { name in
       let entry = entry(name, at: date)
-      if let problem = entry.problem { logger?.debug("identity skipped", metadata: ["reason": "\(problem)"]) }
+      if let problem = entry.problem {
+        logger?.debug("identity skipped", metadata: ["event": "identity.skipped", "reason": "\(problem)"])
+      }
       return entry
     }
   }
@@ -84,7 +86,7 @@ extension ApplicationRepository {
     if budget == 0 || names.count > Self.maximumIdentities {
       logger?.warning(
         "the application repository has more folders than are looked at; split it",
-        metadata: ["path": "\(path)", "identities": "\(names.count)"])
+        metadata: ["event": "identity.too-many-folders", "path": "\(path)", "identities": "\(names.count)"])
     }
     return Array(names.sorted().prefix(Self.maximumIdentities))
   }

@@ -27,6 +27,14 @@ public struct ApplicationRepository: Sendable {
     }
   }
 
+  /// Opens the repository at `path`, and makes the folder (mode 0700) if it is not there; its parent must be.
+  ///
+  /// - Throws: ``IdentityError`` when it cannot be made or used.
+  public static func openOrCreate(path: String) throws -> ApplicationRepository {
+    _ = try PrivateFolder.make(path)
+    return try ApplicationRepository(path: path)
+  }
+
   private static func sentence(for failure: SmallFile.Failure, path: String) -> String {
     switch failure {
     case .missing: "there is no application repository \(path); make the folder, or name another with --app-repo"

@@ -77,7 +77,7 @@ public final class RepositoryIndex: Sendable {
       try peer?.checkValidity(at: date)
       return peer
     } catch {
-      logger.debug("identity skipped", metadata: ["reason": "\(error)"])
+      logger.debug("identity skipped", metadata: ["event": "identity.skipped", "reason": "\(error)"])
       return nil
     }
   }
@@ -102,7 +102,10 @@ public final class RepositoryIndex: Sendable {
       names = try repository.names(matching: pattern, logger: state.nextSweep == nil ? logger : nil)
       state.isReadable = true
     } catch {
-      if state.isReadable { logger.warning("no peer is known", metadata: ["reason": "\(error)"]) }
+      if state.isReadable {
+        logger.warning(
+          "no peer is known", metadata: ["event": "identity.repository-unreadable", "reason": "\(error)"])
+      }
       state.isReadable = false
     }
     var files: [IdentityName: File] = [:]
@@ -132,7 +135,7 @@ public final class RepositoryIndex: Sendable {
     do {
       return File(stamp: stamp, isSettled: isSettled, peer: try repository.readCertificate(name).identity)
     } catch {
-      logger.debug("identity skipped", metadata: ["reason": "\(error)"])
+      logger.debug("identity skipped", metadata: ["event": "identity.skipped", "reason": "\(error)"])
       return File(stamp: stamp, isSettled: isSettled, peer: nil)
     }
   }

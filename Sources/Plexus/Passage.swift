@@ -13,12 +13,30 @@ public struct Passage: Sendable {
   public let socket: UDPSocket
   /// The round trip that the handshake saw, if it saw one whole.
   public let roundTrip: Duration?
+  let telemetry: Telemetry
 
   /// Closes the socket and starts a program that binds the same port at once.
   ///
   /// - Throws: ``PlexusError`` (`payloadNotStarted`). The socket is closed in any case.
+  @discardableResult
   public func start(_ payload: Payload) async throws(PlexusError) -> PayloadProcess {
     await socket.close()
-    return try payload.start(for: description)
+    let process = try payload.start(for: description)
+    telemetry.tell(
+      .payloadStarted(peer: description.peer, command: payload.command, process: process.processID))
+    return process
+  }
+
+  /// Waits for the end of a payload and logs it.
+  ///
+  /// - Returns: its exit status, or 128 and the signal that ended it.
+  /// - Throws: `CancellationError` when the task is cancelled; the program goes on.
+  @discardableResult
+  public func awaitEnd(of process: PayloadProcess, started payload: Payload) async throws -> Int32 {
+    let status = try await process.exitStatus()
+    telemetry.tell(
+      .payloadEnded(
+        peer: description.peer, command: payload.command, process: process.processID, status: status))
+    return status
   }
 }

@@ -20,10 +20,10 @@ extension Plexus {
   public func accept(
     from pattern: IdentityPattern, perform: @Sendable @escaping (Passage) async throws -> Void
   ) async throws {
-    logger.info("\(host) accepts invitations from \(pattern) for \(configuration.application)")
+    telemetry.tell(.accepting(host: host, pattern: pattern, application: configuration.application))
     let slots = Slots(configuration.localEndpoint.port == 0 ? max(1, configuration.maximumAttempts) : 1)
     do {
-      try await withRendezvous { rendezvous in
+      try await withRendezvous(port: configuration.dht.port) { rendezvous in
         try await withThrowingDiscardingTaskGroup { group in
           await slots.take()
           group.addTask {
@@ -42,7 +42,9 @@ extension Plexus {
         }
       }
     } catch {
-      throw PlexusError.describing(error)
+      let error = PlexusError.describing(error)
+      if let error = error as? PlexusError { telemetry.countFailure(error, of: .accepting) }
+      throw error
     }
   }
 
@@ -59,7 +61,7 @@ extension Plexus {
       await socket.close()
     } catch is CancellationError {
     } catch {
-      logger.warning("\(PlexusError(error))")
+      telemetry.tell(.surveyFailed(PlexusError(error)))
     }
   }
 
@@ -68,14 +70,14 @@ extension Plexus {
   ) async {
     let start = MonotonicClock.now
     let peer = invitation.peer.name
-    logger.info("\(peer) invites from \(invitation.reference.endpoint)")
+    telemetry.tell(.inviteReceived(peer: peer, endpoint: invitation.reference.endpoint))
     do {
       let passage = try await passage(for: invitation, over: rendezvous)
-      logger.info("Passage to \(peer) made in \(start.elapsed)")
+      telemetry.tell(.passageMade(peer: peer, role: .accepting, after: start.duration(to: MonotonicClock.now)))
       try await perform(passage)
     } catch is CancellationError {
     } catch {
-      logger.error("No passage to \(peer): \(PlexusError(error))")
+      telemetry.tell(.passageFailed(peer: peer, role: .accepting, error: PlexusError(error)))
     }
   }
 

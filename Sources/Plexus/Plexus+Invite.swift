@@ -12,16 +12,20 @@ extension Plexus {
   /// - Parameter name: a peer whose certificate is in the repository.
   /// - Throws: ``PlexusError`` that says in one sentence why there is no passage, or `CancellationError`.
   public func invite(_ name: IdentityName) async throws -> Passage {
-    do { return try await passage(to: name) } catch { throw PlexusError.describing(error) }
+    do { return try await passage(to: name) } catch {
+      let error = PlexusError.describing(error)
+      if let error = error as? PlexusError { telemetry.countFailure(error, of: .inviting) }
+      throw error
+    }
   }
 
   private func passage(to name: IdentityName) async throws -> Passage {
     let start = MonotonicClock.now
     let peer = try peer(name)
-    logger.info("\(host) invites \(name) for \(configuration.application)")
+    telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
     let socket = try await bindSocket()
     do {
-      let passage = try await withRendezvous { rendezvous in
+      let passage = try await withRendezvous(port: dhtPort) { rendezvous in
         // The DHT is joined while STUN runs: neither needs the other.
         async let joined: Void = join(rendezvous, toInvite: peer)
         let mapping = try await publicMapping(of: socket)
@@ -31,11 +35,20 @@ extension Plexus {
         return try await punch(
           Exchange(peer: peer, own: own, theirs: theirs), on: socket, as: .inviting, mapping: mapping)
       }
-      logger.info("Passage to \(name) made in \(start.elapsed)")
+      telemetry.tell(.passageMade(peer: name, role: .inviting, after: start.duration(to: MonotonicClock.now)))
       return passage
     } catch {
       await socket.close()
       throw error
+    }
+  }
+
+  /// Any port, unless one was asked for. What other nodes still send to the last node on a port would flood the next one there:
+  /// a node's listens outlive it by half a minute.
+  private var dhtPort: DHTConfiguration.Port {
+    switch configuration.dht.port {
+    case .preferred: .fixed(0)
+    case .fixed: configuration.dht.port
     }
   }
 
@@ -69,7 +82,8 @@ extension Plexus {
     }
     switch answer {
     case .accept(let theirs):
-      logger.info("\(peer.name) answered in \(start.elapsed): it is at \(theirs.endpoint)")
+      telemetry.tell(
+        .answered(peer: peer.name, endpoint: theirs.endpoint, after: start.duration(to: MonotonicClock.now)))
       return theirs
     case .decline(let reason):
       throw PlexusError(declinedBy: peer.name, reason: reason)

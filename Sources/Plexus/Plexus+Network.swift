@@ -1,7 +1,6 @@
 import DatagramSockets
 import Datagrams
 import HolePunching
-import Logging
 import Rendezvous
 import STUN
 
@@ -11,12 +10,12 @@ extension Plexus {
   /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
   func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
     let (servers, failures) = await directory.servers()
-    for failure in failures where !servers.isEmpty { logger.warning("\(failure)") }
+    for failure in failures where !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
     if servers.isEmpty, let failure = failures.first { throw failure }
     let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in
-      if case .serverFailed(let server, let outcome) = event { logger.warning("STUN server \(server) \(outcome)") }
+      if case .serverFailed(let server, let outcome) = event { telemetry.tell(.serverFailed(server, outcome)) }
     }
-    tell(report)
+    telemetry.tell(.mapped(report))
     guard report.mapping.isSymmetric != true else {
       throw PlexusError(
         .symmetricNAT,
@@ -27,28 +26,13 @@ extension Plexus {
     return report
   }
 
-  private func tell(_ report: MappingReport) {
-    let nat =
-      switch (report.isTranslated, report.mapping.isSymmetric) {
-      case (false, _): "no NAT"
-      case (_, true): "a symmetric NAT"
-      case (_, false): "a NAT that can be punched"
-      case (_, nil): "the kind of NAT is not known: a second STUN server would tell"
-      }
-    let server = report.fastestServer.map { ", told by \($0)" } ?? ""
-    let late = report.servers.filter { $0.outcome == .notAwaited }.map { "\($0.server)" }
-    let others = late.isEmpty ? "" : " (no answer so far from \(late.joined(separator: ", ")))"
-    logger.info("Public address \(report.publicEndpoint)\(server) in \(report.duration.forPeople)\(others); \(nat)")
-  }
-
   /// Keeps the NAT's mapping alive until cancelled.
   func keepMappingAlive(of socket: UDPSocket, as report: MappingReport) async throws {
     // Whoever told a public endpoint has answered.
     guard let server = report.fastestServer else { return }
     try await STUNClient.keepMappingAlive(on: socket, server: server, publicEndpoint: report.publicEndpoint) {
       changed in
-      logger.warning(
-        "The NAT has changed the public address to \(changed), and the peer was told \(report.publicEndpoint)")
+      telemetry.tell(.mappingChanged(to: changed, from: report.publicEndpoint))
     }
   }
 
@@ -61,19 +45,12 @@ extension Plexus {
     configuration.lowHopLimit = self.configuration.punchHops
     let result = try await HolePunching.punch(
       on: socket, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint, configuration: configuration)
-    let roundTrip = result.roundTrip.map { ", round trip \($0.forPeople)" } ?? ""
-    logger.info(
-      "Hole punched to \(exchange.theirs.endpoint) in \(result.duration.forPeople)\(roundTrip)",
-      metadata: [
-        "conclusion": "\(result.conclusion.rawValue)", "peer-kind": "\(result.peerKind.rawValue)",
-        "sent": "\(result.counters.sent)", "noise": "\(result.counters.noise)",
-        "strangers": "\(result.counters.strangers)",
-      ])
+    telemetry.tell(.punched(peer: exchange.peer.name, result: result))
     return Passage(
       description: PassageDescription(
         host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: mapping.publicEndpoint,
         alien: exchange.theirs.endpoint, secret: exchange.secret,
         files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
-      socket: socket, roundTrip: result.roundTrip)
+      socket: socket, roundTrip: result.roundTrip, telemetry: telemetry)
   }
 }

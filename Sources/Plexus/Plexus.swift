@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import Identity
 import Logging
+import Metrics
 import Rendezvous
 import RendezvousDHT
 import STUN
@@ -20,7 +21,7 @@ public struct Plexus: Sendable {
   public let configuration: PlexusConfiguration
   let repository: ApplicationRepository
   let identity: OwnIdentity
-  let logger: Logger
+  let telemetry: Telemetry
   let directory: STUNDirectory
 
   /// Reads the own identity.
@@ -28,16 +29,18 @@ public struct Plexus: Sendable {
   /// - Parameters:
   ///   - repository: the folder of identities.
   ///   - host: the own identity; nil takes the only one that has a private key.
+  ///   - metrics: where passages, invitations and failures are counted.
   /// - Throws: ``PlexusError`` when the identity is missing or unusable.
   public init(
-    repository: ApplicationRepository, host: IdentityName?, configuration: PlexusConfiguration, logger: Logger
+    repository: ApplicationRepository, host: IdentityName?, configuration: PlexusConfiguration, logger: Logger,
+    metrics: any MetricsFactory = MetricsSystem.factory
   ) throws(PlexusError) {
     self.repository = repository
     self.configuration = configuration
-    self.logger = logger
+    telemetry = Telemetry(logger: logger, metrics: metrics)
     directory = STUNDirectory(names: configuration.stunServers, family: configuration.localEndpoint.address.family)
     identity = try Self.ownIdentity(host, in: repository)
-    if let warning = identity.permissionsWarning { logger.warning("\(warning)") }
+    if let warning = identity.permissionsWarning { telemetry.tell(.keyPermissions(warning: warning)) }
   }
 
   private static func ownIdentity(
@@ -64,13 +67,17 @@ public struct Plexus: Sendable {
   private static let joinTimeout: Duration = .seconds(15)
 
   /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
-  func withRendezvous<Result>(_ body: (DHTRendezvous) async throws -> Result) async throws -> Result {
-    let logger = logger
+  func withRendezvous<Result>(
+    port: DHTConfiguration.Port, _ body: (DHTRendezvous) async throws -> Result
+  ) async throws -> Result {
+    var dht = configuration.dht
+    dht.port = port
+    let telemetry = telemetry
     let (folder, own) = (configuration.stateFolder, identity.identity.certificateID)
     let rendezvous = try DHTRendezvous(
-      own: identity, repository: repository, configuration: configuration.dht, subjects: configuration.subjects,
+      own: identity, repository: repository, configuration: dht, subjects: configuration.subjects,
       memory: ReplayMemory(folder: folder, own: own), numbers: InviteNumbers(folder: folder, own: own),
-      onEvent: { event in Self.tell(event, to: logger) }, logger: logger)
+      onEvent: { telemetry.tell(.dht($0)) }, logger: telemetry.logger)
     do {
       let result = try await body(rendezvous)
       await rendezvous.leave()
@@ -81,37 +88,11 @@ public struct Plexus: Sendable {
     }
   }
 
-  private static func tell(_ event: DHTEvent, to logger: Logger) {
-    switch event {
-    case .started(let port, nil): logger.debug("The DHT node runs on UDP port \(port)")
-    case .started(let port, let taken?):
-      logger.info("The DHT node runs on UDP port \(port), because \(taken) is taken by another program")
-    case .hostNotFound(let host, let reason): logger.warning("DHT node \(host) cannot be found: \(reason)")
-    case .connected: logger.debug("The DHT is connected")
-    case .disconnected: logger.warning("The DHT is disconnected: no node answers; trying again")
-    }
-  }
-
   /// Joins the DHT and tells how long that took.
   func join(_ rendezvous: DHTRendezvous, toInvite peer: PeerIdentity? = nil) async throws {
     let start = MonotonicClock.now
     try await rendezvous.join(timeout: Self.joinTimeout)
     if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
-    logger.info("Joined the DHT in \(start.elapsed)")
-  }
-}
-
-extension Instant {
-  /// The time since then, for people.
-  var elapsed: String { duration(to: MonotonicClock.now).forPeople }
-}
-
-extension Duration {
-  /// Milliseconds below a second, else seconds with two digits.
-  var forPeople: String {
-    let milliseconds = nanoseconds / 1_000_000
-    guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
-    let hundredths = milliseconds % 1000 / 10
-    return "\(milliseconds / 1000).\(hundredths < 10 ? "0" : "")\(hundredths) s"
+    telemetry.tell(.joined(after: start.duration(to: MonotonicClock.now)))
   }
 }

@@ -27,4 +27,10 @@ struct Environment: Sendable {
     if let home = self["HOME"] { return home + "/.local/state/plexus" }
     return "/var/tmp/plexus-\(getuid())"
   }
+
+  /// The folder for what may be lost between runs (XDG base directory specification); nil for a user without a home.
+  var cacheFolder: String? {
+    if let folder = self["XDG_CACHE_HOME"], folder.hasPrefix("/") { return folder + "/plexus" }
+    return self["HOME"].map { $0 + "/.cache/plexus" }
+  }
 }

@@ -24,47 +24,36 @@ struct PassageRun {
         throw CommandFailure(interruptedBy: signal)
       } perform: {
         let passage = try await plexus.invite(peer)
-        let process = try await passage.start(settings.payload)
-        logger.info("Started \(settings.payload.command) as process \(process.processID)")
+        try await passage.start(settings.payload)
       }
     case .accepting(let pattern):
       try await untilSignal { signal in
-        logger.info("Ended by \(signal)")
+        logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
       } perform: {
-        try await accept(from: pattern, by: plexus, logger: logger)
+        try await accept(from: pattern, by: plexus)
       }
     }
   }
 
   /// Serves invitations for ever, and tells when a payload ends.
-  private func accept(from pattern: IdentityPattern, by plexus: Plexus, logger: Logger) async throws {
-    let (started, processes) = AsyncStream.makeStream(of: (IdentityName, PayloadProcess).self)
+  private func accept(from pattern: IdentityPattern, by plexus: Plexus) async throws {
+    let (started, payloads) = AsyncStream.makeStream(of: (Passage, PayloadProcess).self)
     try await withThrowingTaskGroup { group in
       group.addTask {
         await withDiscardingTaskGroup { watches in
-          for await (peer, process) in started {
-            watches.addTask { await report(endOf: process, for: peer, to: logger) }
+          for await (passage, process) in started {
+            watches.addTask { _ = try? await passage.awaitEnd(of: process, started: settings.payload) }
           }
         }
       }
       group.addTask {
         try await plexus.accept(from: pattern) { passage in
-          let process = try await passage.start(settings.payload)
-          logger.info(
-            "Started \(settings.payload.command) for \(passage.description.peer) as process \(process.processID)")
-          processes.yield((passage.description.peer, process))
+          payloads.yield((passage, try await passage.start(settings.payload)))
         }
       }
       // The acceptor ends by an error or by cancellation only; either ends the watches.
       defer { group.cancelAll() }
       try await group.next()
     }
-  }
-
-  private func report(endOf process: PayloadProcess, for peer: IdentityName, to logger: Logger) async {
-    guard let status = try? await process.exitStatus() else { return }
-    logger.log(
-      level: status == 0 ? .info : .warning,
-      "\(settings.payload.command) for \(peer), process \(process.processID), ended with status \(status)")
   }
 }

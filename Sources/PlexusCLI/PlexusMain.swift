@@ -12,7 +12,9 @@ struct PassageCommand: AsyncParsableCommand {
       Run it on both machines: `plexus --accept …` on one, `plexus --peer-info OWNER/PIN …` on the other. Both learn their \
       public addresses by STUN, find each other over the DHT, open their NATs, and start --exec-command with the addresses.
 
-      `plexus identity` makes and exchanges the identities that both need; see `plexus identity --help`.
+      `plexus identity` makes and exchanges the identities that both need; `plexus explore` tells what the own network \
+      does and whether punching will work; `plexus serve` is the STUN server and DHT node for those who want their own. \
+      Each has a --help.
       """,
     version: PlexusVersion.current)
 
@@ -26,7 +28,8 @@ struct PassageCommand: AsyncParsableCommand {
 
 /// `plexus` with a first word: what a person needs around the passage.
 struct ToolsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "plexus", subcommands: [IdentityCommand.self])
+  static let configuration = CommandConfiguration(
+    commandName: "plexus", subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self])
 }
 
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.

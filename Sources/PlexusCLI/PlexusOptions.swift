@@ -43,7 +43,10 @@ struct PlexusOptions: ParsableArguments {
       "DHT nodes to join by, separated by commas. (default: bootstrap.jami.net:4222)", valueName: "host[:port]"))
   var dhtBootstrap: [String] = []
 
-  @Option(help: ArgumentHelp("Local port of the DHT node. (default: 4222, or any if that is taken)", valueName: "port"))
+  @Option(
+    help: ArgumentHelp(
+      "Local port of the DHT node. (default: 4222 with --accept, or any if that is taken; else any)", valueName: "port")
+  )
   var dhtPort: String?
 
   @Option(help: ArgumentHelp("DHT network. (default: 0)", valueName: "number"))

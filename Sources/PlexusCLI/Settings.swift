@@ -51,6 +51,7 @@ struct Settings {
     configuration = PlexusConfiguration(
       application: application, stunServers: try Self.hosts(options.stunServer, of: "stun-server"),
       stateFolder: environment.stateFolder)
+    configuration.dht.cacheFolder = environment.cacheFolder
     try configuration.apply(options)
     try configuration.apply(environment)
   }
@@ -63,12 +64,12 @@ struct Settings {
     return .inviting(try IdentityName(peer))
   }
 
-  private static func missing(_ option: String, _ advice: String) -> CommandFailure {
+  static func missing(_ option: String, _ advice: String) -> CommandFailure {
     CommandFailure(.usage, "--\(option) is missing: \(advice)")
   }
 
   /// Reads one option's value, or fails with what it should be.
-  fileprivate static func value<Value>(
+  static func value<Value>(
     _ text: String?, of option: String, _ expected: String, _ read: (String) -> Value?
   ) throws(CommandFailure) -> Value? {
     guard let text else { return nil }
@@ -78,7 +79,7 @@ struct Settings {
     return value
   }
 
-  fileprivate static func hosts(_ texts: [String], of option: String) throws(CommandFailure) -> [HostAndPort] {
+  static func hosts(_ texts: [String], of option: String) throws(CommandFailure) -> [HostAndPort] {
     var hosts: [HostAndPort] = []
     for text in texts.flatMap({ $0.split { $0 == "," || $0 == ";" || $0.isWhitespace } }) {
       guard let host = try value(String(text), of: option, "host[:port]", HostAndPort.init), !hosts.contains(host)

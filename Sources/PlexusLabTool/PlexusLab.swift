@@ -5,7 +5,9 @@ import PlexusTesting
 @main struct PlexusLab: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plexus-lab", abstract: "Try plexus between NATs on one machine.",
-    subcommands: [CheckCommand.self, DemoCommand.self, UpCommand.self, TalkCommand.self])
+    subcommands: [
+      CheckCommand.self, DemoCommand.self, UpCommand.self, TalkCommand.self, SimulateCommand.self, ProbeCommand.self,
+    ])
 }
 
 /// Says what this machine lacks for a lab.

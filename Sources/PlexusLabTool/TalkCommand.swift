@@ -56,7 +56,7 @@ struct TalkCommand: AsyncParsableCommand {
   }
 }
 
-private func endpoint(_ text: String) throws -> Endpoint {
+func endpoint(_ text: String) throws -> Endpoint {
   guard let endpoint = Endpoint(text) else { throw ValidationError("\(text) is not address:port") }
   return endpoint
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A file of the state folder, open and locked by flock(2) for as long as the value lives.
-struct LockedFile: ~Copyable {
+package struct LockedFile: ~Copyable {
   let path: String
   private let descriptor: CInt
   /// Tells this file from another that takes its place.
@@ -80,7 +80,7 @@ struct LockedFile: ~Copyable {
   }
 
   /// Makes a folder and those above it, with mode 0700.
-  static func makeFolder(_ folder: String) throws {
+  package static func makeFolder(_ folder: String) throws {
     var path = folder.hasPrefix("/") ? "/" : ""
     for part in folder.split(separator: "/") {
       path += path.isEmpty || path == "/" ? String(part) : "/\(part)"

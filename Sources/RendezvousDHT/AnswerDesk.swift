@@ -2,47 +2,64 @@ import Identity
 import Logging
 import Synchronization
 
-/// Listens for what acceptors answer to our invites of one application, and hands each value to the invite that it names.
+/// Listens for what acceptors answer to our invites of one application, and hands each invite what carries its number.
 final class AnswerDesk: Sendable {
-  private let inboxes = Mutex<[UInt64: ValueInbox]>([:])
+  private struct Watch {
+    var inbox: ValueInbox
+    var id: UInt64
+    var listeners: [DHTListener]
+  }
+
+  private let watches = Mutex<[Watch]>([])
   private let keys: [DHTKey]
   private let node: DHTNode
-  private let logger: Logger
-  private let listeners = Mutex<[DHTListener]>([])
 
-  init(node: DHTNode, keys: [DHTKey], logger: Logger) {
+  init(node: DHTNode, keys: [DHTKey]) {
     self.node = node
     self.keys = keys
-    self.logger = logger
-    // Listening starts long before anybody can answer: as soon as somebody is to be invited at all.
-    let started = keys.compactMap { key in node.listen(key) { [weak self] value in self?.deliver(value) } }
-    listeners.withLock { $0 = started }
   }
 
-  /// Hands values with these ids to `inbox`.
+  /// Looks up the nodes that will keep answers.
+  func prepare() {
+    for key in keys { node.warm(key) }
+  }
+
+  /// Hands values with this id to `inbox`, too.
   func register(_ inbox: ValueInbox, for id: UInt64) {
-    inboxes.withLock { $0[id] = inbox }
+    // Not listened to by id: with such a filter values that were put later were not shown by nodes of 2.4, for a reason
+    // that was not found.
+    let listeners = keys.compactMap { key in node.listen(key) { if $0.id == id { inbox.deliver($0) } } }
+    watches.withLock { $0.append(Watch(inbox: inbox, id: id, listeners: listeners)) }
   }
 
+  /// Hands no more values to `inbox`.
   func unregister(_ inbox: ValueInbox) {
-    inboxes.withLock { inboxes in inboxes = inboxes.filter { $0.value !== inbox } }
+    let ended = watches.withLock { watches in
+      let ended = watches.filter { $0.inbox === inbox }
+      watches.removeAll { $0.inbox === inbox }
+      return ended
+    }
+    // Not under the lock: cancelling waits for a callback that is under way.
+    for listener in ended.flatMap(\.listeners) { listener.cancel() }
   }
 
-  /// Asks for answers that a listen may have missed.
+  /// Asks for answers that the listens may have missed.
   func askAgain(for inbox: ValueInbox) {
-    let ids = inboxes.withLock { inboxes in inboxes.filter { $0.value === inbox }.map(\.key) }
+    let ids = watches.withLock { watches in watches.filter { $0.inbox === inbox }.map(\.id) }
     for id in ids {
-      for key in keys { node.get(key, id: id) { [weak self] value in self?.deliver(value) } }
+      for key in keys { node.get(key, id: id) { inbox.deliver($0) } }
     }
   }
 
+  /// Ends every invite that waits.
   func close() {
-    for listener in listeners.withLock({ $0 }) { listener.cancel() }
-    for inbox in inboxes.withLock({ Array($0.values) }) { inbox.close() }
-  }
-
-  private func deliver(_ value: SealedValue) {
-    // Answers to earlier invites stay in the DHT for ten minutes: not worth a line.
-    inboxes.withLock { $0[value.id] }?.deliver(value)
+    let ended = watches.withLock { watches in
+      defer { watches = [] }
+      return watches
+    }
+    for watch in ended {
+      for listener in watch.listeners { listener.cancel() }
+      watch.inbox.close()
+    }
   }
 }

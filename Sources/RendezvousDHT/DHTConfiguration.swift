@@ -20,6 +20,9 @@ public struct DHTConfiguration: Hashable, Sendable {
   public var address4: IPAddress?
   /// The local IPv6 address, nil to leave IPv6 out.
   public var address6: IPAddress?
+  /// The folder in which ``DHTRendezvous`` keeps the nodes that answered, so that the next start needs no bootstrap host; nil to keep
+  /// none. It is made (mode 0700) if it is missing; several processes may share it.
+  public var cacheFolder: String?
 
   /// The port of OpenDHT.
   public static let defaultPort: UInt16 = 4222
@@ -28,13 +31,15 @@ public struct DHTConfiguration: Hashable, Sendable {
   public init(
     bootstrap: [HostAndPort] = [HostAndPort(host: "bootstrap.jami.net", port: defaultPort)],
     port: Port = .preferred(defaultPort), network: UInt32 = 0,
-    address4: IPAddress? = .unspecified(.v4), address6: IPAddress? = .unspecified(.v6)
+    address4: IPAddress? = .unspecified(.v4), address6: IPAddress? = .unspecified(.v6),
+    cacheFolder: String? = nil
   ) {
     self.bootstrap = bootstrap
     self.port = port
     self.network = network
     self.address4 = address4
     self.address6 = address6
+    self.cacheFolder = cacheFolder
   }
 }
 

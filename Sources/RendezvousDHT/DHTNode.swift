@@ -1,4 +1,5 @@
 import COpenDHT
+import Datagrams
 import Rendezvous
 import Synchronization
 
@@ -60,6 +61,18 @@ final class DHTNode: Sendable {
     with { _ = codht_node_ping($0, address, port) }
   }
 
+  /// Nodes that serve others and have answered of late, 256 at most: a routing table holds eight for each bit that ids differ by.
+  func goodNodes() -> [Endpoint] {
+    with { node in
+      var peers = [codht_peer](repeating: codht_peer(), count: 256)
+      let count = codht_node_peers(node, &peers, peers.count)
+      return peers.prefix(count).compactMap { peer in
+        let bytes = withUnsafeBytes(of: peer.address) { Array($0.prefix(Int(peer.address_length))) }
+        return IPAddress(bytes: bytes).map { Endpoint(address: $0.unmapped, port: peer.port) }
+      }
+    } ?? []
+  }
+
   /// Puts a value; `done` is called once the nodes asked have answered or been given up.
   func put(_ value: SealedValue, at key: DHTKey, done: @escaping @Sendable (Bool) -> Void = { _ in }) {
     with { node in
@@ -83,7 +96,10 @@ final class DHTNode: Sendable {
     }
   }
 
-  /// Listens under `key` until the listener is cancelled or dropped.
+  /// Finds the nodes closest to `key`, so that a put or listen there starts at once. Asks for no value: no message has number 1.
+  func warm(_ key: DHTKey) { get(key, id: 1) { _ in } }
+
+  /// Listens under `key`, until the listener is cancelled or dropped.
   func listen(_ key: DHTKey, value: @escaping @Sendable (SealedValue) -> Void) -> DHTListener? {
     with { node in
       codht_listen(node, key.bytes, Callback(value).context) { object, found in

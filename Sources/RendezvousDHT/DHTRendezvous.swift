@@ -22,6 +22,7 @@ public actor DHTRendezvous: Rendezvous {
   private let onEvent: @Sendable (DHTEvent) -> Void
   private let logger: Logger
   private let sealer: Sealer
+  private let cache: NodeCache?
 
   private var phase = Phase.idle
   private var desks: [String: AnswerDesk] = [:]
@@ -59,6 +60,9 @@ public actor DHTRendezvous: Rendezvous {
     self.onEvent = onEvent
     self.logger = logger
     sealer = try Sealer(privateKeyPEM: own.privateKeyPEM)
+    cache = configuration.cacheFolder.map { folder in
+      NodeCache(folder: folder, configuration: configuration, unixSeconds: unixSeconds, logger: logger)
+    }
   }
 
   // MARK: Joining and leaving
@@ -71,8 +75,15 @@ public actor DHTRendezvous: Rendezvous {
     guard case .idle = phase else { throw RendezvousError(.notRunning, "the DHT node was started before") }
     let board = StatusBoard()
     let node = try startNode(board)
-    let bootstrapper = Bootstrapper(node: node, configuration: configuration, onEvent: onEvent)
-    let keeper = Task { await bootstrapper.run(board) }
+    let cache = cache
+    let bootstrapper = Bootstrapper(
+      node: node, configuration: configuration, knownNodes: { cache?.load() ?? [] }, onEvent: onEvent)
+    let keeper = Task {
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await bootstrapper.run(board) }
+        group.addTask { await cache?.keep(node, board) }
+      }
+    }
     phase = .running(node, keeper: keeper)
     let connected = await withTaskGroup { group in
       group.addTask {
@@ -86,7 +97,7 @@ public actor DHTRendezvous: Rendezvous {
       defer { group.cancelAll() }
       return await group.next() ?? false
     }
-    guard !connected else { return }
+    if connected, case .running = phase { return onEvent(.connected) }
     if case .running = phase { phase = .idle }
     keeper.cancel()
     await keeper.value
@@ -108,6 +119,8 @@ public actor DHTRendezvous: Rendezvous {
     for task in tasks.values { task.cancel() }
     for task in tasks.values { await task.value }
     await keeper.value
+    // An inviter may have been here for a second only.
+    cache?.save(node.goodNodes())
     node.stop()
   }
 
@@ -170,11 +183,11 @@ public actor DHTRendezvous: Rendezvous {
 
   // MARK: Inviting
 
-  /// Starts to listen for answers, and looks up the nodes that will keep the invite.
+  /// Looks up the nodes that will keep the invite and the answer.
   public func prepare(toInvite peer: PeerIdentity, application: String) {
     guard case .running(let node, _) = phase else { return }
-    _ = desk(for: application, on: node)
-    node.get(key(to: peer, application, subjects.invite)) { _ in }
+    desk(for: application, on: node).prepare()
+    node.warm(key(to: peer, application, subjects.invite))
   }
 
   /// Puts the invite and waits for what the peer says.
@@ -217,7 +230,7 @@ public actor DHTRendezvous: Rendezvous {
     let keys = [subjects.accept, subjects.decline].map { subject in
       DHTKey(recipient: own.certificateID, application: application, subject: subject)
     }
-    let desk = AnswerDesk(node: node, keys: keys, logger: logger)
+    let desk = AnswerDesk(node: node, keys: keys)
     desks[application] = desk
     return desk
   }
@@ -253,7 +266,9 @@ public actor DHTRendezvous: Rendezvous {
     let number = keep {
       await receiver.run { invitation in
         if case .dropped = feed.yield(invitation) {
-          receiver.logger.warning("too many invites wait: one was lost", metadata: ["peer": "\(invitation.peer.name)"])
+          receiver.logger.warning(
+            "too many invites wait: one was lost",
+            metadata: ["event": "invite.queue-full", "peer": "\(invitation.peer.name)"])
         }
       }
       feed.finish()
@@ -280,8 +295,9 @@ public actor DHTRendezvous: Rendezvous {
       let start = ContinuousClock.now
       for step in PutPlan.steps where step.after > .zero {
         guard (try? await Task.sleep(until: start + step.after, clock: .continuous)) != nil else { return }
-        let value = step.edition > 0 ? try? sealer.reseal(first, id: first.id, edition: step.edition) : first
-        if let value { node.put(value, at: key) }
+        // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+        guard let value = try? sealer.reseal(first, id: first.id, edition: step.edition) else { return }
+        node.put(value, at: key)
       }
     }
   }

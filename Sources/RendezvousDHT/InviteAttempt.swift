@@ -20,7 +20,12 @@ struct InviteAttempt: Sendable {
   /// Gives a number for the invite to go under from the one given on.
   let nextID: @Sendable (_ wanted: UInt64) throws -> UInt64
 
-  /// How often the answer is asked for besides the listen: in vain in all but a few cases, so seldom.
+  /// When the answer is asked for besides the listen: in vain in all but a few cases. Where many answers of the last ten
+  /// minutes lie under our key, nodes were seen to show a new one a second late or not at all, and asking by number gets it
+  /// in a round trip. So soon at first, for 0.2 s is the round trip of distant continents, then seldom.
+  private static let askAgainAfter: [Duration] = [
+    .milliseconds(200), .milliseconds(300), .milliseconds(500), .seconds(1),
+  ]
   private static let askAgainEvery = Duration.seconds(3)
   /// Somebody else's value has our number. Each try takes another at random; more than a few mean that somebody does it on purpose.
   private static let numbersAtMost = 5
@@ -39,6 +44,10 @@ struct InviteAttempt: Sendable {
       }
       group.addTask { await receive() }
       group.addTask {
+        for pause in Self.askAgainAfter {
+          try await Task.sleep(for: pause)
+          desk.askAgain(for: inbox)
+        }
         while true {
           try await Task.sleep(for: Self.askAgainEvery)
           desk.askAgain(for: inbox)
@@ -51,52 +60,88 @@ struct InviteAttempt: Sendable {
 
   // MARK: Sending
 
+  /// Puts the invite and repeats it by the plan. That the number is ours is checked beside it: the check waits for nodes that
+  /// may never reply, and nothing else may wait for it.
   private func send(_ first: SealedValue) async throws {
     let start = ContinuousClock.now
-    var value = first
-    for step in PutPlan.steps {
-      try await Task.sleep(until: start + step.after, clock: .continuous)
-      if step.edition > 0 { value = try sealer.reseal(value, id: value.id, edition: step.edition) }
-      if step.after == .zero { value = try await putUnderOwnNumber(value) } else { node.put(value, at: key) }
+    let current = CurrentValue(first)
+    try await withThrowingTaskGroup { group in
+      group.addTask { try await putUnderOwnNumber(current) }
+      for step in PutPlan.steps where step.after > .zero {
+        try await Task.sleep(until: start + step.after, clock: .continuous)
+        // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+        let again = try current.value.withLock { value in
+          value = try sealer.reseal(value, id: value.id, edition: step.edition)
+          return value
+        }
+        node.put(again, at: key)
+      }
+      try await group.waitForAll()
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
-    let later = try sealer.reseal(first, id: nextID(value.id &+ PutPlan.laterIDBy), edition: 0)
-    logger.debug("unanswered: the invite goes under a later number as well", metadata: ["id": "\(later.id)"])
+    let later = try sealer.reseal(
+      first, id: nextID(current.value.withLock { $0.id } &+ PutPlan.laterIDBy), edition: 0)
+    logger.debug(
+      "unanswered: the invite goes under a later number as well",
+      metadata: ["event": "dht.invite-later-number", "id": "\(later.id)"])
     desk.register(inbox, for: later.id)
     node.put(later, at: key)
   }
 
   /// Puts the value, and again under another number if somebody else's value has that one: nodes keep the first.
-  private func putUnderOwnNumber(_ first: SealedValue) async throws -> SealedValue {
-    var value = first
+  private func putUnderOwnNumber(_ current: CurrentValue) async throws {
     for _ in 1..<Self.numbersAtMost {
-      await withCheckedContinuation { continuation in
-        let once = Once { continuation.resume() }
-        node.put(value, at: key) { _ in once() }
-      }
-      guard await isTaken(value) else { return value }
+      let value = current.value.withLock { $0 }
+      let put: Void? = await callback { done in node.put(value, at: key) { _ in done(()) } }
+      // Nodes that are asked before the value is there would tell nothing.
+      guard put != nil, await isTaken(value) else { return }
       try Task.checkCancellation()
-      // An answer to that number is not meant for us.
+      let other = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
+      current.value.withLock { $0 = other }
+      logger.debug(
+        "the number of the invite was taken: using another",
+        metadata: ["event": "dht.invite-renumbered", "id": "\(other.id)"])
+      // An answer to the old number is not meant for us.
       desk.unregister(inbox)
-      value = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
-      logger.debug("the number of the invite was taken: using another", metadata: ["id": "\(value.id)"])
-      desk.register(inbox, for: value.id)
+      desk.register(inbox, for: other.id)
     }
-    node.put(value, at: key)
-    return value
+    node.put(current.value.withLock { $0 }, at: key)
   }
 
   /// Whether the DHT holds a value under our number that is not ours.
   private func isTaken(_ value: SealedValue) async -> Bool {
     let ours = value.digest
-    return await withCheckedContinuation { continuation in
-      let finding = Finding()
-      let once = Once { continuation.resume(returning: finding.isTaken) }
+    let taken: Bool? = await callback { done in
       node.get(key, id: value.id) { found in
-        if found.id == value.id, found.digest != ours { finding.note() }
+        if found.id == value.id, found.digest != ours { done(true) }
       } done: {
-        once()
+        done(false)
       }
+    }
+    return taken ?? false
+  }
+
+  /// Waits for the first call of a callback; nil when it has not come in time or the task is cancelled. OpenDHT calls back when all
+  /// nodes have replied or are given up, which takes it 3 s for each silent one.
+  private func callback<Value: Sendable>(
+    within limit: Duration = .seconds(4), of start: (@escaping @Sendable (Value) -> Void) -> Void
+  ) async -> Value? {
+    let (values, continuation) = AsyncStream.makeStream(of: Value.self, bufferingPolicy: .bufferingOldest(1))
+    start { value in
+      continuation.yield(value)
+      continuation.finish()
+    }
+    return await withTaskGroup(of: Value?.self) { group in
+      group.addTask {
+        for await value in values { return value }
+        return nil
+      }
+      group.addTask {
+        try? await Task.sleep(for: limit)
+        return nil
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? nil
     }
   }
 
@@ -133,11 +178,10 @@ struct InviteAttempt: Sendable {
   }
 }
 
-/// What callbacks on OpenDHT's thread have found.
-private final class Finding: Sendable {
-  private let taken = Mutex(false)
-  var isTaken: Bool { taken.withLock { $0 } }
-  func note() { taken.withLock { $0 = true } }
+/// The value that the invite goes under now: the repeats and the number check both change it.
+private final class CurrentValue: Sendable {
+  let value: Mutex<SealedValue>
+  init(_ value: SealedValue) { self.value = Mutex(value) }
 }
 
 extension ReplayMemory {
@@ -146,7 +190,9 @@ extension ReplayMemory {
     do {
       return try insert(puzzle: puzzle, of: peer)
     } catch {
-      logger.warning("replays are not remembered past this process", metadata: ["reason": "\(error)"])
+      logger.warning(
+        "replays are not remembered past this process",
+        metadata: ["event": "replay.memory-failed", "reason": "\(error)"])
       return true
     }
   }

@@ -58,7 +58,7 @@ struct InviteReceiver: Sendable {
   private func warm() async {
     repeat {
       for peer in directory.all().prefix(Self.warmedPeers) {
-        node.get(DHTKey(recipient: peer.certificateID, application: application, subject: subjects.accept)) { _ in }
+        node.warm(DHTKey(recipient: peer.certificateID, application: application, subject: subjects.accept))
       }
     } while (try? await Task.sleep(for: Self.warmEvery)) != nil
   }
@@ -82,8 +82,10 @@ struct InviteReceiver: Sendable {
   ) throws(DropReason) -> Invitation? {
     guard Self.isInWindow(value.id, now: unixSeconds()) else { throw .idOutOfWindow }
     guard owner != own.certificateID, let peer = directory.peer(owner) else { throw .unknownOwner }
-    guard seen.insert(value.digest) else { return nil }
+    guard !seen.contains(value.digest) else { return nil }
+    // Not seen yet, if there is no time for it now: its next repeat gets another chance.
     guard budget.take(for: owner, at: .now) else { throw .tooMany }
+    _ = seen.insert(value.digest)
     let line = try sealer.open(value)
     let reference: Reference
     do throws(ReferenceError) { reference = try Reference(line: line) } catch { throw .malformed(error.description) }
@@ -92,10 +94,11 @@ struct InviteReceiver: Sendable {
   }
 }
 
-/// How many values of one owner may be decrypted: 2 ms each, so a flood from one peer takes at most 2 % of a core.
+/// How many values of one owner may be decrypted: 2 ms each, so a flood from one peer takes at most 5 % of a core. A peer that
+/// connects again and again, ten times a second, stays below.
 struct OpeningBudget {
-  private static let atOnce = 32
-  private static let perSecond = 8
+  private static let atOnce = 64
+  private static let perSecond = 25
 
   private var levels: [CertificateID: (tokens: Double, at: ContinuousClock.Instant)] = [:]
 

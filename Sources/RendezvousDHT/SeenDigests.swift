@@ -1,5 +1,4 @@
 import Crypto
-import Synchronization
 
 /// The digests of the values seen last: the same bytes come from every node that keeps a value, and with every repeat.
 struct SeenDigests {
@@ -9,6 +8,9 @@ struct SeenDigests {
   private var digests: Set<SHA256.Digest> = []
   private var order: [SHA256.Digest] = []
   private var oldest = 0
+
+  /// Whether the digest is among those seen last.
+  func contains(_ digest: SHA256.Digest) -> Bool { digests.contains(digest) }
 
   /// Whether the digest is new; it is not from now on.
   mutating func insert(_ digest: SHA256.Digest) -> Bool {
@@ -21,23 +23,5 @@ struct SeenDigests {
       oldest = (oldest + 1) % Self.atMost
     }
     return true
-  }
-}
-
-/// Does something on the first call only: OpenDHT may report the end of an operation twice.
-final class Once: Sendable {
-  private let body: Mutex<(@Sendable () -> Void)?>
-
-  init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
-
-  /// OpenDHT may also forget an operation when it stops; then its callback goes, and nobody may wait for ever.
-  deinit { self() }
-
-  func callAsFunction() {
-    let body = body.withLock { body in
-      defer { body = nil }
-      return body
-    }
-    body?()
   }
 }

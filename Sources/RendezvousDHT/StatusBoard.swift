@@ -10,6 +10,8 @@ final class StatusBoard: Sendable {
 
   private let state = Mutex(State())
 
+  var isConnected: Bool { state.withLock { $0.status == .connected } }
+
   /// Called on OpenDHT's thread.
   func post(_ status: DHTNode.Status) {
     state.withLock { state in

@@ -63,9 +63,9 @@ extension Logger {
     debug(
       "dropped a value from the DHT",
       metadata: [
-        "reason": "\(reason.text)", "owner": "\(value.owner.map(String.init(describing:)) ?? "none")",
-        "id": "\(value.id)",
-        "bytes": "\(value.size)",
+        "event": "dht.value-dropped", "reason": "\(reason.text)",
+        "owner": "\(value.owner.map(String.init(describing:)) ?? "none")",
+        "id": "\(value.id)", "bytes": "\(value.size)",
       ])
   }
 }

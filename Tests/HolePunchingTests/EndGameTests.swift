@@ -7,14 +7,14 @@ import Testing
 @Suite struct EndGameTests {
   @Test(arguments: Pairing.allCases)
   func bothSidesAgreeThoughAThirdIsLost(_ pairing: Pairing) {
-    var (splits, failures, soundness) = (Tally("split"), Tally("failed"), Tally("unsound"))
+    var (splits, failures, soundness) = (ScheduleTally("split"), ScheduleTally("failed"), ScheduleTally("unsound"))
     var times: [PunchResult.Conclusion: [Duration]] = [:]
     for seed in TestSeeds.schedules(3000) {
       var random = SeededGenerator(seed: seed)
       let wire = LinkSettings(loss: 0.33, delay: .milliseconds(20), jitter: .milliseconds(10))
       var scenario = PunchScenario(pairing: pairing, wire: wire)
-      scenario.acceptorNATs = Surroundings.portRestricted.layers(random: &random)
-      scenario.inviterNATs = Surroundings.portRestricted.layers(random: &random)
+      scenario.acceptorNATs = Side.portRestricted.layers(random: &random)
+      scenario.inviterNATs = Side.portRestricted.layers(random: &random)
       let run = scenario.run(seed: random.next())
       splits.add(run?.isSplit == false, seed: seed)
       failures.add(run?.bothSucceeded == true, seed: seed)

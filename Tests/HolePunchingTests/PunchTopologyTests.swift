@@ -5,12 +5,12 @@ import Testing
 
 /// NATs with peculiarities, NATs behind NATs, and NATs that cannot be punched.
 @Suite struct PunchTopologyTests {
-  @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, Surroundings.punchable)
+  @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, Side.punchable)
   func natsThatResentUnexpectedDatagramsConnect(
-    _ unexpected: NATBehaviour.UnexpectedInbound, peer: Surroundings
+    _ unexpected: NATBehaviour.UnexpectedInbound, peer: Side
   ) {
-    var tally = Tally("\(unexpected.rawValue) x \(peer.rawValue)")
-    for seed in TestSeeds.schedules(200) {
+    var tally = ScheduleTally("\(unexpected.rawValue) x \(peer.rawValue)")
+    for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.inviterNATs = [(Self.resentful(unexpected), 4)]
@@ -26,7 +26,7 @@ import Testing
   func suchNATsOnBothSidesConnect(
     _ acceptor: NATBehaviour.UnexpectedInbound, _ inviter: NATBehaviour.UnexpectedInbound
   ) {
-    var tally = Tally("\(acceptor.rawValue) x \(inviter.rawValue)")
+    var tally = ScheduleTally("\(acceptor.rawValue) x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -49,10 +49,10 @@ import Testing
     #expect(scenario.run(seed: 1)?.bothSucceeded == false)
   }
 
-  @Test(arguments: Surroundings.punchable, Surroundings.punchable)
-  func twoLayersOfNATConnect(_ inner: Surroundings, _ outer: Surroundings) {
-    var tally = Tally("\(inner.rawValue) behind \(outer.rawValue)")
-    for seed in TestSeeds.schedules(100) {
+  @Test(arguments: Side.punchable, Side.punchable)
+  func twoLayersOfNATConnect(_ inner: Side, _ outer: Side) {
+    var tally = ScheduleTally("\(inner.rawValue) behind \(outer.rawValue)")
+    for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = inner.layers(random: &random) + outer.layers(random: &random)
@@ -64,9 +64,9 @@ import Testing
     #expect(tally.failures.isEmpty, "\(tally)")
   }
 
-  @Test(arguments: Surroundings.punchable)
-  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Surroundings) {
-    var tally = Tally("far NAT x \(inviter.rawValue)")
+  @Test(arguments: Side.punchable)
+  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Side) {
+    var tally = ScheduleTally("far NAT x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -78,8 +78,8 @@ import Testing
     #expect(tally.failures.isEmpty, "\(tally)")
   }
 
-  @Test(arguments: [(Surroundings.symmetric, Surroundings.portRestricted), (.portRestricted, .symmetric)])
-  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Surroundings, _ inviter: Surroundings) throws {
+  @Test(arguments: [(Side.symmetric, Side.portRestricted), (.portRestricted, .symmetric)])
+  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Side, _ inviter: Side) throws {
     for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -92,8 +92,8 @@ import Testing
   }
 
   /// The NAT lets the peer in, whose NAT has given it another port.
-  @Test(arguments: [Surroundings.open, .fullCone, .addressRestricted])
-  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Surroundings) throws {
+  @Test(arguments: [Side.open, .fullCone, .addressRestricted])
+  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Side) throws {
     for seed in TestSeeds.schedules(50) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
@@ -120,7 +120,7 @@ import Testing
 
   /// The blackout begins after some datagrams have passed.
   @Test func aBlackoutOfSecondsIsOutlived() {
-    for seed in TestSeeds.schedules(300) {
+    for seed in TestSeeds.schedules(150) {
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       let begin = Instant.zero.advanced(by: random.duration(upTo: .seconds(2)))

@@ -79,6 +79,18 @@ import Testing
     #expect(inviter.result?.roundTrip == .milliseconds(40) || inviter.result?.roundTrip == .zero)
   }
 
+  /// An acceptor that has heard us answers; whatever its probe carries of ours is chance.
+  @Test func aProbeThatSeemsToEchoDoesNotSayThatWeAreHeard() throws {
+    var bench = PuncherBench(.inviting)
+    let sent = try #require(bench.pollAll().first)
+    let plain = try #require(HandshakeDatagram(decoding: sent.payload, secret: PuncherBench.secret)).plainBytes
+    let probe = HandshakeDatagram(
+      .probe, nonce: (plain[0], plain[1], plain[2], plain[3], ~plain[4], ~plain[5], ~plain[6]))
+    bench.hear(probe.encoded(secret: PuncherBench.secret))
+    bench.pass(.seconds(90))
+    #expect(bench.failure?.code == .oneWay)
+  }
+
   @Test(arguments: [PunchRole.inviting, .accepting])
   func noiseFromThePeersEndpointEndsNothing(_ role: PunchRole) {
     for seed in TestSeeds.schedules(5) {

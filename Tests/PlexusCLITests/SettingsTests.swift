@@ -84,11 +84,13 @@ import Testing
       environment: [
         "PLEXUS_HANDSHAKE_TIMEOUT": "1500", "PLEXUS_RESPONSE_TIMEOUT": "2500", "PLEXUS_INVITE_TOKEN": "come",
         "PLEXUS_ACCEPT_TOKEN": "yes", "XDG_STATE_HOME": "/state",
+        "HOME": "/home/ann",
       ])
     #expect(settings.configuration.handshakeTimeout == .milliseconds(1500))
     #expect(settings.configuration.responseTimeout == .milliseconds(2500))
     #expect(settings.configuration.subjects.invite == "come" && settings.configuration.subjects.accept == "yes")
     #expect(settings.configuration.stateFolder == "/state/plexus")
+    #expect(settings.configuration.dht.cacheFolder == "/home/ann/.cache/plexus")
   }
 
   @Test func theCommandLineWinsOverTheConfigurationFile() throws {

@@ -1,6 +1,7 @@
 import DatagramSockets
 import Datagrams
 import Identity
+import Logging
 import Synchronization
 import Testing
 
@@ -50,7 +51,7 @@ import Testing
     try await World.run { world in
       let plexus = try Plexus(
         repository: ApplicationRepository(path: world.repository(of: World.alice)), host: nil,
-        configuration: world.plexus(World.alice).configuration, logger: world.plexus(World.alice).logger)
+        configuration: world.plexus(World.alice).configuration, logger: Logger(label: "test"))
       #expect(plexus.host.description == World.alice)
     }
   }

@@ -3,6 +3,8 @@ import Datagrams
 import Foundation
 import Identity
 import Logging
+import Metrics
+import PlexusTesting
 import Rendezvous
 import STUN
 import Synchronization
@@ -23,14 +25,16 @@ struct World: Sendable {
 
   /// Calls `body` with a fresh world, which is gone afterwards.
   static func run(_ body: @Sendable (World) async throws -> Void) async throws {
-    try await withTemporaryFolder { folder in
-      let world = try await World(folder: folder)
-      try await withThrowingTaskGroup { group in
-        group.addTask { try await world.stun.run() }
-        defer { group.cancelAll() }
-        try await body(world)
+    try await HeavyTests.run {
+      try await withTemporaryFolder { folder in
+        let world = try await World(folder: folder)
+        defer { world.bootstrap.stop() }
+        try await withThrowingTaskGroup { group in
+          group.addTask { try await world.stun.run() }
+          defer { group.cancelAll() }
+          try await body(world)
+        }
       }
-      world.bootstrap.stop()
     }
   }
 
@@ -72,7 +76,8 @@ struct World: Sendable {
 
   /// Plexus for one of the two.
   func plexus(
-    _ name: String, log: LogLines = LogLines(), configure: (inout PlexusConfiguration) throws -> Void = { _ in }
+    _ name: String, log: LogLines = LogLines(), metrics: any MetricsFactory = NOOPMetricsHandler.instance,
+    configure: (inout PlexusConfiguration) throws -> Void = { _ in }
   ) throws -> Plexus {
     let server = try #require(stun.endpoints.first)
     var configuration = PlexusConfiguration(
@@ -85,7 +90,8 @@ struct World: Sendable {
     try configure(&configuration)
     return try Plexus(
       repository: ApplicationRepository(path: repository(of: name)), host: IdentityName(name),
-      configuration: configuration, logger: Logger(label: "test") { _ in log })
+      configuration: configuration, logger: Logger(label: "test") { _ in log },
+      metrics: metrics)
   }
 
   /// Runs `body` while Bob accepts anybody.
@@ -105,6 +111,7 @@ struct World: Sendable {
 /// Keeps what is logged, so that a test can look at it and wait for it.
 final class LogLines: LogHandler, Sendable {
   private let lines = Mutex<[String]>([])
+  private let names = Mutex<[String]>([])
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { nil }
@@ -119,7 +126,13 @@ final class LogLines: LogHandler, Sendable {
     set {}
   }
 
-  func log(event: LogEvent) { lines.withLock { $0.append("\(event.level) \(event.message)") } }
+  func log(event: LogEvent) {
+    lines.withLock { $0.append("\(event.level) \(event.message)") }
+    names.withLock { $0.append(event.metadata?["event"].map { "\($0)" } ?? "") }
+  }
+
+  /// The event names of all lines, empty for lines without.
+  var events: [String] { names.withLock { $0 } }
 
   var text: String { lines.withLock { $0.joined(separator: "\n") } }
 

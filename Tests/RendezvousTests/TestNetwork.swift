@@ -1,7 +1,9 @@
+import COpenDHT
 import Datagrams
 import FoundationEssentials
 import Identity
 import Logging
+import PlexusTesting
 import Rendezvous
 import Synchronization
 import Testing
@@ -11,6 +13,8 @@ import Testing
 /// A DHT of one bootstrap node on loopback, with a network id of its own, and those who take part in it.
 final class TestNetwork: Sendable {
   let id = UInt32.random(in: 1...UInt32.max)
+  /// Unix seconds when the network was made: the number of most invites.
+  let now = UInt64(Date().timeIntervalSince1970)
   let bootstrap: DHTNode
 
   init() throws {
@@ -26,9 +30,11 @@ final class TestNetwork: Sendable {
 
   /// Calls `body` with a fresh network.
   static func run<Result: Sendable>(_ body: (TestNetwork) async throws -> Result) async throws -> Result {
-    let network = try TestNetwork()
-    defer { network.bootstrap.stop() }
-    return try await body(network)
+    try await HeavyTests.run {
+      let network = try TestNetwork()
+      defer { network.bootstrap.stop() }
+      return try await body(network)
+    }
   }
 
   /// Calls `body` with `own` as a joined participant that knows `peers`.
@@ -123,5 +129,15 @@ final class LogRecorder: LogHandler, Sendable {
       }
       try await Task.sleep(for: .milliseconds(5))
     }
+  }
+}
+
+extension SealedValue {
+  /// Data as they are, signed or not.
+  convenience init(raw data: [UInt8], signedBy signer: OwnIdentity? = nil, id: UInt64) throws {
+    let pem = Array((signer?.privateKeyPEM ?? "").utf8)
+    let privateKey = signer == nil ? nil : codht_private_key_read(pem, pem.count, nil)
+    defer { codht_private_key_free(privateKey) }
+    self.init(owning: try #require(codht_value_raw(data, data.count, privateKey, id, nil)))
   }
 }

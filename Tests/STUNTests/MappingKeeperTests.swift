@@ -1,4 +1,5 @@
 import Datagrams
+import PlexusTesting
 import Testing
 
 @testable import STUN
@@ -9,7 +10,7 @@ import Testing
 
   /// Runs for some seconds; the answers tell the mapped endpoint for each request in turn, nil stays silent.
   private static func run(seconds: Int64, _ mapped: (Int) -> Endpoint?) -> (sent: [Int64], changes: [Endpoint]) {
-    var random = SeededRandom(seed: 1)
+    var random = SeededGenerator(seed: 1)
     var keeper = MappingKeeper(server: server, interval: .seconds(15), publicEndpoint: known, now: .zero)
     var (sent, changes): ([Int64], [Endpoint]) = ([], [])
     while case let now = keeper.pollTimeout(), now <= Instant.zero.advanced(by: .seconds(seconds)) {

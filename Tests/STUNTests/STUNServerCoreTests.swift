@@ -1,4 +1,5 @@
 import Datagrams
+import PlexusTesting
 import Testing
 
 @testable import STUN
@@ -107,6 +108,17 @@ import Testing
     }
   }
 
+  @Test func everyDatagramIsCountedOnce() {
+    var core = Self.core(1, limits: .init(perSource: RateLimit(burst: 3, perSecond: 1)))
+    let plain = STUNMessage(.request, transactionID: Self.id).encoded()
+    let impossible = STUNMessage(.request, transactionID: Self.id, attributes: [.changeRequest(.port)]).encoded()
+    for payload in [plain, impossible, [1, 2, 3], plain] {
+      _ = core.receive(Datagram(from: Self.client, payload: payload), on: 0, now: .zero)
+    }
+    let counts = core.counts
+    #expect([counts.answered, counts.refused, counts.ignored, counts.limited] == [1, 1, 1, 1])
+  }
+
   @Test func impossibleSourcesAreNotAnswered() {
     var core = Self.core()
     let request = STUNMessage(.request, transactionID: Self.id).encoded()
@@ -149,7 +161,7 @@ import Testing
   }
 
   @Test func randomDatagramsAreSurvived() {
-    var random = SeededRandom()
+    var random = TestSeeds.printed()
     var core = Self.core(limits: .init(perSource: RateLimit(burst: 1_000_000, perSecond: 1)))
     for _ in 0..<5000 {
       var bytes = STUNMessage(

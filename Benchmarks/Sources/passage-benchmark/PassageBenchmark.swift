@@ -26,6 +26,9 @@ import PlexusTesting
   @Flag(help: "Print memory and CPU of an acceptor that waits for a minute.")
   var idle = false
 
+  @Flag(help: "Time and result of plexus explore behind each NAT, against several kinds of STUN servers.")
+  var explore = false
+
   func run() async throws {
     guard Lab.isAvailable else { throw BenchmarkError(Lab.missingSentence) }
     var chosen = false
@@ -43,6 +46,10 @@ import PlexusTesting
     }
     if idle {
       try await runIdle()
+      chosen = true
+    }
+    if explore {
+      try await runExplore(samples: samples)
       chosen = true
     }
     if !chosen { try await runTable(samples: samples) }

@@ -3,9 +3,14 @@ import Glibc
 import PlexusTesting
 
 extension PassageBenchmark {
-  /// How soon an inviter behind a symmetric NAT is told.
+  /// How soon an inviter is told that its NAT, or the acceptor's, is symmetric.
   func runSymmetric() async throws {
-    let (seconds, sentence) = try await withLab(sites: [.portRestricted, .symmetric]) { lab in
+    try await runSymmetric("Inviter", sites: [.portRestricted, .symmetric])
+    try await runSymmetric("Acceptor", sites: [.symmetric, .portRestricted])
+  }
+
+  private func runSymmetric(_ side: String, sites: [Lab.Site]) async throws {
+    let (seconds, sentence) = try await withLab(sites: sites) { lab in
       let acceptor = try await PlexusPeer("acceptor", on: lab.host(0), in: lab)
       let inviter = try await PlexusPeer("inviter", on: lab.host(1), in: lab)
       try acceptor.befriend(inviter)
@@ -17,7 +22,7 @@ extension PassageBenchmark {
         return (seconds, result.errors.split(separator: "\n").last.map(String.init) ?? "nothing")
       }
     }
-    say("Inviter behind a symmetric NAT: ended after \(text(seconds)), saying: \(sentence)")
+    say("\(side) behind a symmetric NAT: the inviter ended after \(text(seconds)), saying: \(sentence)")
   }
 
   /// One acceptor, and peers that all invite in the same second, each behind a NAT of its own.

@@ -65,6 +65,16 @@ void codht_node_stop(codht_node *node);
 /// The local port of the first family that is bound.
 uint16_t codht_node_port(const codht_node *node);
 
+/// A node that can be reached at an address: 4 or 16 bytes in network order.
+typedef struct {
+  uint8_t address[16];
+  uint8_t address_length;
+  uint16_t port;
+} codht_peer;
+
+/// Writes up to `capacity` nodes that serve others and have answered of late; returns how many.
+size_t codht_node_peers(codht_node *node, codht_peer *peers, size_t capacity);
+
 /// Asks a node at a numeric address whether it is there; its answer connects us.
 bool codht_node_ping(codht_node *node, const char *address, uint16_t port);
 

@@ -22,6 +22,12 @@ struct RepositoryOptions: ParsableArguments {
   var path = "."
 
   func open() throws -> ApplicationRepository { try ApplicationRepository(path: path) }
+
+  /// For the commands that put something into it.
+  func openOrCreate() throws -> ApplicationRepository { try ApplicationRepository.openOrCreate(path: path) }
+
+  /// What a command that we advise has to say about it.
+  var argument: String { path == "." ? "" : " --app-repo \(shellQuoted(path))" }
 }
 
 /// What every command tells of a certificate.

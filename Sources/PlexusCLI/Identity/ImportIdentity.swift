@@ -18,7 +18,7 @@ struct ImportIdentity: ParsableCommand {
   var force = false
 
   func run() throws {
-    let repository = try repository.open()
+    let repository = try repository.openOrCreate()
     let imported = try repository.importCertificate(
       from: file == "-" ? .standardInput : .file(file), as: name.map { try IdentityName($0) }, replacing: force)
     let name = imported.peer.name

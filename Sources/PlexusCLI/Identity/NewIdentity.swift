@@ -18,14 +18,15 @@ struct NewIdentity: ParsableCommand {
   var days = NewIdentityOptions().days
 
   func run() throws {
-    let repository = try repository.open()
+    let argument = repository.argument
     let name = try IdentityName(name)
+    let repository = try repository.openOrCreate()
     let own = try repository.create(name, options: NewIdentityOptions(bits: bits, days: days))
     print(
       """
       \(name) is in \(repository.folder(name)); private.key there must never leave this machine.
       \(describe(own.identity))
-      Next: `plexus identity export \(shellQuoted(name.description)) --output FILE`, send FILE to the peer, and have it \
+      Next: `plexus identity export \(shellQuoted(name.description))\(argument) --output FILE`, send FILE to the peer, and have it \
       run `plexus identity import FILE`.
       """)
   }

@@ -1,7 +1,7 @@
 /// A small internet on one Linux machine: sites of hosts behind real NATs, and a public side with servers.
 ///
 /// Every node is a network namespace of its own; nothing touches the machine's own network, and labs do not see each
-/// other, so several can run at once with the same addresses. A lab exists inside ``withLab(sites:ipv6:_:)``, and goes
+/// other, so several can run at once with the same addresses. A lab exists inside ``withLab(sites:servers:ipv6:isolation:_:)``, and goes
 /// with it: processes, namespaces and files. Making one takes root; ask ``isAvailable`` first.
 ///
 /// ```swift
@@ -52,6 +52,13 @@ public struct Lab: Sendable {
 
   /// The same server's IPv6 address, in brackets, with port; for labs with IPv6.
   public var stunServerV6: String { "[\(LabTopology.serverAddressV6)]:3478" }
+
+  /// The addresses of that server, for servers of a test's own in a lab without servers: two of IPv4 and, in labs with IPv6,
+  /// two of that.
+  public var serverAddresses: [String] {
+    [LabTopology.serverAddress, LabTopology.secondServerAddress]
+      + (topology.ipv6 ? [LabTopology.serverAddressV6, LabTopology.secondServerAddressV6] : [])
+  }
 
   /// Two STUN servers, `address:port`, that know nothing of RFC 5780.
   public var plainSTUNServers: [String] { LabTopology.plainServerAddresses.map { "\($0):3478" } }

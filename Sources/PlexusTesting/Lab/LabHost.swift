@@ -80,6 +80,8 @@ extension Lab {
       ]
       let configuration = Configuration(
         executable: .path(.init(ip)), arguments: Arguments(["netns", "exec", namespace, path] + arguments),
+        // A host knows no DHT nodes of earlier labs, nor those of the machine's user.
+        environment: .inherit.updating(["XDG_CACHE_HOME": "\(directory)/cache"]),
         workingDirectory: .init(directory), platformOptions: options)
       let record = ProgramRecord()
       let name = program.split(separator: "/").last.map(String.init) ?? program

@@ -16,6 +16,18 @@ extension LabScript {
       }
     }
     RULES
+    \(topology.servers ? start : "")
+    echo ready
+    wait
+    END
+    (ip netns exec \(topology.server) sh \(topology.directory)/servers.sh || echo failed) &
+
+    """
+  }
+
+  /// Starts the programs and waits until they listen.
+  private var start: String {
+    """
     \(turnserver("stun", addresses: behaviourAddresses, options: ""))
     \(turnserver("plain", addresses: LabTopology.plainServerAddresses, options: "--no-rfc5780"))
     dhtnode -p 4222 -s </dev/null >dhtnode.log 2>&1 &
@@ -36,11 +48,6 @@ extension LabScript {
       [ $round -lt 1000 ] || { echo "no server listens on $missing"; exit 1; }
       sleep 0.01
     done
-    echo ready
-    wait
-    END
-    (ip netns exec \(topology.server) sh \(topology.directory)/servers.sh || echo failed) &
-
     """
   }
 

@@ -9,6 +9,7 @@ struct LabTopology: Hashable, Sendable {
   /// Where the lab's files are.
   let directory: String
   let sites: [Lab.Site]
+  let servers: Bool
   let ipv6: Bool
 
   /// Addresses of 203.0.113.0/24 that are left for routers.
@@ -47,7 +48,7 @@ struct LabTopology: Hashable, Sendable {
   /// The topology of a new lab, under a name that no other lab has.
   ///
   /// - Throws: ``LabError`` with code ``LabError/Code/invalidTopology``.
-  init(sites: [Lab.Site], ipv6: Bool, owner: Int32, temporaryDirectory: String) throws(LabError) {
+  init(sites: [Lab.Site], servers: Bool, ipv6: Bool, owner: Int32, temporaryDirectory: String) throws(LabError) {
     guard (1...Self.maximumSites).contains(sites.count) else {
       throw LabError(.invalidTopology, "a lab has 1 to \(Self.maximumSites) sites, not \(sites.count)")
     }
@@ -62,6 +63,7 @@ struct LabTopology: Hashable, Sendable {
     self.prefix = "plx\(owner)x\(String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16))-"
     self.directory = "\(temporaryDirectory)/\(prefix)lab"
     self.sites = sites
+    self.servers = servers
     self.ipv6 = ipv6
   }
 

@@ -7,15 +7,17 @@ import Subprocess
 ///
 /// - Parameters:
 ///   - sites: The routers and their hosts.
+///   - servers: Whether the public side's servers run; without them their addresses are free for servers of the test's own.
 ///   - ipv6: Whether every node also has a routed IPv6 address, with neither NAT nor firewall.
 ///   - body: What to do in the lab.
 /// - Throws: ``LabError`` when the lab cannot be built, and whatever `body` throws.
 public func withLab<Value: Sendable>(
-  sites: [Lab.Site], ipv6: Bool = false, isolation: isolated (any Actor)? = #isolation,
+  sites: [Lab.Site], servers: Bool = true, ipv6: Bool = false, isolation: isolated (any Actor)? = #isolation,
   _ body: (Lab) async throws -> Value
 ) async throws -> Value {
   let topology = try LabTopology(
-    sites: sites, ipv6: ipv6, owner: getpid(), temporaryDirectory: FileManager.default.temporaryDirectory.labPath)
+    sites: sites, servers: servers, ipv6: ipv6, owner: getpid(),
+    temporaryDirectory: FileManager.default.temporaryDirectory.labPath)
   guard Lab.isAvailable else { throw LabError(.unavailable, Lab.missingSentence) }
   var options = PlatformOptions()
   // Signals of the terminal are for the owner; the script goes when the owner lets go of its standard input.

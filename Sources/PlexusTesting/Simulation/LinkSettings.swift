@@ -31,6 +31,14 @@ public struct LinkSettings: Hashable, Sendable {
   /// Loses nothing and takes no time.
   public static let perfect = LinkSettings()
 
+  /// A wire as bad as the seed makes it, losing up to a third of all datagrams, or up to `loss`.
+  public static func adverse(loss: Double = 0.33, random: inout SeededGenerator) -> LinkSettings {
+    LinkSettings(
+      loss: Double.random(in: 0...loss, using: &random), delay: .milliseconds(Int.random(in: 1...150, using: &random)),
+      jitter: .milliseconds(Int.random(in: 0...60, using: &random)),
+      duplication: Double.random(in: 0...0.1, using: &random), reordering: Double.random(in: 0...0.1, using: &random))
+  }
+
   /// When the copies of a datagram arrive: none if it is lost, two if it is duplicated.
   func arrivals(sent now: Instant, random: inout SeededGenerator) -> [Instant] {
     guard self != .perfect else { return [now] }

@@ -33,10 +33,20 @@ public struct NATBehaviour: Hashable, Sendable {
     case claimsPort
   }
 
+  /// Whose datagrams out open the filter.
+  public enum FilterScope: String, Hashable, Sendable, CaseIterable {
+    /// Those that leave through a mapping open that mapping's.
+    case mapping
+    /// Those of any socket of the host open it for all its sockets, as firewalls with one list of addresses do.
+    case host
+  }
+
   /// What a mapping depends on.
   public var mapping: Dependence
   /// What the filter depends on.
   public var filtering: Dependence
+  /// Whose datagrams out open the filter.
+  public var filterScope = FilterScope.mapping
   /// How an external port is chosen.
   public var allocation: PortAllocation
   /// How long a mapping, and what it lets in, lives without a datagram out (REQ-5, REQ-6).

@@ -43,6 +43,13 @@ public enum TestSeeds {
   /// Where this process starts to count.
   private static let base = UInt64.random(in: 0..<1 << 48)
 
+  /// A generator for a test that has one schedule only; prints its seed, since the test cannot tell it later.
+  public static func printed(for test: String = #function) -> SeededGenerator {
+    let seed = replayed ?? UInt64.random(in: 0...UInt64.max)
+    print("\(test): PLEXUS_SEED=\(seed)")
+    return SeededGenerator(seed: seed)
+  }
+
   /// As many seeds as asked for; PLEXUS_SCHEDULES in the environment multiplies them, for a longer search.
   public static func schedules(_ count: Int) -> [UInt64] {
     if let replayed { return [replayed] }

@@ -44,7 +44,7 @@ public final class SimulatedNetwork {
   }
 
   private enum Station {
-    case host(Int)
+    case host(realm: Int)
     case insideOfNAT(realm: Int)
     case outsideOfNAT(realm: Int)
   }
@@ -57,7 +57,6 @@ public final class SimulatedNetwork {
 
   private struct Gateway {
     var table: NATTable
-    let address: IPAddress
     let outerRealm: Int
     let outerHops: Int
   }
@@ -65,12 +64,13 @@ public final class SimulatedNetwork {
   private struct Realm {
     var gateway: Gateway?
     var attachments: [IPAddress: Attachment] = [:]
+    /// Which member has a socket.
+    var sockets: [Endpoint: Int] = [:]
     let wire: LinkSettings
   }
 
   private struct Member {
     let host: any SimulatedHost
-    let sockets: Set<Endpoint>
     let realm: Int
     let hops: Int
   }
@@ -99,33 +99,38 @@ public final class SimulatedNetwork {
   /// Adds a NAT.
   ///
   /// - Parameters:
-  ///   - address: its external address, public unless it is behind another NAT.
+  ///   - address: its external address, public unless it is behind another NAT. A host behind it that has the same
+  ///     address makes it a firewall: nothing is translated where it preserves ports.
+  ///   - others: more external addresses; each new mapping takes the next one (RFC 4787 4.1: pooling "arbitrary").
   ///   - outer: the NAT that this one is behind.
   ///   - hops: routers between it and the middle of the realm that its external address is in.
   ///   - wire: what the wires behind it are like.
   public func addNAT(
-    _ behaviour: NATBehaviour, address: IPAddress, behind outer: NAT? = nil, hops: Int = 4,
-    wire: LinkSettings = .perfect
+    _ behaviour: NATBehaviour, address: IPAddress, and others: [IPAddress] = [], behind outer: NAT? = nil,
+    hops: Int = 4, wire: LinkSettings = .perfect
   ) -> NAT {
-    let table = NATTable(behaviour: behaviour, random: random.split())
+    let table = NATTable(behaviour: behaviour, addresses: [address] + others, random: random.split())
     let outerRealm = outer?.realm ?? 0
-    let gateway = Gateway(table: table, address: address, outerRealm: outerRealm, outerHops: hops)
+    let gateway = Gateway(table: table, outerRealm: outerRealm, outerHops: hops)
     realms.append(Realm(gateway: gateway, wire: wire))
     let nat = NAT(realm: realms.count - 1)
-    realms[outerRealm].attachments[address] = Attachment(station: .outsideOfNAT(realm: nat.realm), hops: hops)
+    for address in table.addresses {
+      realms[outerRealm].attachments[address] = Attachment(station: .outsideOfNAT(realm: nat.realm), hops: hops)
+    }
     return nat
   }
 
-  /// Adds a host with its sockets, of one address or several.
+  /// Adds a host with its sockets, of one address or several; programs on one host may be added one by one.
   ///
   /// - Parameters:
   ///   - nat: the NAT that it is behind, if any.
   ///   - hops: routers between it and the middle of its realm; behind a NAT that is between it and the NAT.
   public func add(_ host: any SimulatedHost, sockets: Set<Endpoint>, behind nat: NAT? = nil, hops: Int = 0) {
     let realm = nat?.realm ?? 0
-    members.append(Member(host: host, sockets: sockets, realm: realm, hops: hops))
+    members.append(Member(host: host, realm: realm, hops: hops))
     for socket in sockets {
-      realms[realm].attachments[socket.address] = Attachment(station: .host(members.count - 1), hops: hops)
+      realms[realm].sockets[socket] = members.count - 1
+      realms[realm].attachments[socket.address] = Attachment(station: .host(realm: realm), hops: hops)
     }
     flush(members.count - 1)
   }
@@ -134,12 +139,12 @@ public final class SimulatedNetwork {
   /// datagram would that asks a STUN server at `remote`; nil if a NAT has no port.
   public func mappedEndpoint(of local: Endpoint, behind nat: NAT?, towards remote: Endpoint) -> Endpoint? {
     var (endpoint, realm) = (local, nat?.realm ?? 0)
-    while let gateway = realms[realm].gateway {
-      guard let port = realms[realm].gateway?.table.portForDatagramOut(from: endpoint, to: remote, now: now) else {
-        return nil
-      }
-      endpoint = Endpoint(address: gateway.address, port: port)
-      realm = gateway.outerRealm
+    while let outerRealm = realms[realm].gateway?.outerRealm {
+      guard
+        let external = realms[realm].gateway?.table.externalForDatagramOut(from: endpoint, to: remote, now: now)
+      else { return nil }
+      endpoint = external
+      realm = outerRealm
     }
     return endpoint
   }
@@ -219,8 +224,8 @@ public final class SimulatedNetwork {
 
   private func arrive(_ packet: Packet, at station: Station) {
     switch station {
-    case .host(let index):
-      guard members[index].sockets.contains(packet.destination) else {
+    case .host(let realm):
+      guard let index = realms[realm].sockets[packet.destination] else {
         trace?(.unreachable, packet, now)
         return
       }
@@ -234,17 +239,17 @@ public final class SimulatedNetwork {
   }
 
   private func passOut(_ packet: Packet, from realm: Int) {
-    guard let gateway = realms[realm].gateway, let routed = route(packet) else { return }
+    guard var translated = route(packet) else { return }
     guard
-      let port = realms[realm].gateway?.table
-        .portForDatagramOut(from: packet.source, to: packet.destination, now: now)
+      let external = realms[realm].gateway?.table
+        .externalForDatagramOut(from: packet.source, to: packet.destination, now: now)
     else {
       trace?(.filtered, packet, now)
       return
     }
-    var translated = routed
-    translated.source = Endpoint(address: gateway.address, port: port)
-    if packet.destination.address != gateway.address {
+    translated.source = external
+    guard let gateway = realms[realm].gateway else { return }
+    if !gateway.table.addresses.contains(packet.destination.address) {
       forward(translated, in: gateway.outerRealm, hops: gateway.outerHops)
     } else if gateway.table.behaviour.hairpins {
       passIn(translated, to: realm)
@@ -257,7 +262,7 @@ public final class SimulatedNetwork {
     guard var translated = route(packet) else { return }
     guard
       let local = realms[realm].gateway?.table
-        .localForDatagramIn(from: packet.source, to: packet.destination.port, now: now)
+        .localForDatagramIn(from: packet.source, to: packet.destination, now: now)
     else {
       trace?(.filtered, packet, now)
       return

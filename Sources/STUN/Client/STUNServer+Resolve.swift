@@ -24,10 +24,8 @@ extension STUNServer {
         continuation.yield((index, check(literal, of: name, family: family)))
       } else {
         // getaddrinfo blocks and cannot be cancelled: a look-up that hangs is left to its thread, and its result dropped.
-        NIOThreadPool.singleton.submit { state in
-          guard case .active = state else { return }
-          continuation.yield((index, lookUp(name, family: family)))
-        }
+        let isStarted = DetachedThread.start { continuation.yield((index, lookUp(name, family: family))) }
+        if !isStarted { continuation.yield((index, .failure(.unresolvable(name, "the system gives no thread")))) }
       }
     }
 
@@ -88,6 +86,7 @@ extension STUNError {
   fileprivate static func unresolvable(_ name: HostAndPort, _ reason: String) -> STUNError {
     STUNError(
       code: .unresolvable,
-      description: "the STUN server \(name) has no usable address: \(reason); check the name, or use another server")
+      description: "the STUN server \(name) has no usable address: \(reason); check the name, or use another server",
+      detail: reason)
   }
 }

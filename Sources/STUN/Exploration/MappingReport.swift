@@ -17,8 +17,8 @@ public struct MappingReport: Hashable, Sendable {
   /// How long it took.
   public var duration: Duration
 
-  /// nil without a public endpoint.
-  init?(_ report: NetworkReport) {
+  /// What a report says of its first socket; nil without a public endpoint.
+  public init?(_ report: NetworkReport) {
     guard let publicEndpoint = report.publicEndpoint else { return nil }
     local = report.local
     self.publicEndpoint = publicEndpoint

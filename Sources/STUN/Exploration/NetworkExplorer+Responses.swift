@@ -10,7 +10,7 @@ extension NetworkExplorer {
     for (index, state) in servers.prefix(Self.maximumFilteringServers).enumerated() {
       let socket = Self.filteringSocket(of: index)
       let endpoint = state.server.endpoint
-      send(.binding, server: index, from: Self.partner, to: endpoint, now: now)
+      for socket in Self.hairpinSockets { send(.binding, server: index, from: socket, to: endpoint, now: now) }
       // Proves that this socket reaches the server, so that a silence of the other two means something.
       send(.binding, server: index, from: socket, to: endpoint, now: now)
       send(.filtering([.address, .port]), server: index, from: socket, to: endpoint, now: now)
@@ -129,11 +129,13 @@ extension NetworkExplorer {
   }
 
   /// When the filtering tests of a server have had their chance: three requests, or two thirds of the time, which leave
-  /// the last third to the probes that follow. nil once they are over.
+  /// the last third to the probes that follow. On slow links, where the second request would not have been waited for by
+  /// then, up to four fifths. nil once they are over.
   func filteringTestEnd(of server: Int) -> Instant? {
-    let latest = started.advanced(by: configuration.budget * 2 / 3)
+    let usual = started.advanced(by: configuration.budget * 2 / 3)
+    let latest = started.advanced(by: configuration.budget * 4 / 5)
     return probes.filter { $0.server == server && $0.isFiltering }.compactMap(\.timer)
-      .map { min($0.thirdTimeout ?? latest, latest) }.max()
+      .map { min($0.thirdTimeout ?? latest, max(usual, min($0.secondTimeout ?? usual, latest))) }.max()
   }
 
   mutating func startAlternates(now: Instant) {
@@ -165,15 +167,17 @@ extension NetworkExplorer {
   }
 
   private mutating func startHairpins(server: Int, now: Instant) {
-    guard configuration.scope == .everything, observations.count > Self.partner,
-      case let (mine, partners) = (observations[0], observations[Self.partner]),
-      mine.isTranslated == true, partners.isTranslated == true,
-      let mine = mine.publicEndpoint, let partners = partners.publicEndpoint,
+    let ends = Self.hairpinSockets.compactMap { socket -> (socket: Int, publicEndpoint: Endpoint)? in
+      guard observations.indices.contains(socket), observations[socket].isTranslated == true else { return nil }
+      return observations[socket].publicEndpoint.map { (socket, $0) }
+    }
+    guard ends.count == Self.hairpinSockets.count,
       !probes.contains(where: { if case .hairpin = $0.purpose { true } else { false } })
     else { return }
     // Both ask, since each opens the own filter for the other by asking.
-    send(.hairpin(to: Self.partner), server: server, from: 0, to: partners, now: now)
-    send(.hairpin(to: 0), server: server, from: Self.partner, to: mine, now: now)
+    for (from, to) in zip(ends, ends.reversed()) {
+      send(.hairpin(to: to.socket), server: server, from: from.socket, to: to.publicEndpoint, now: now)
+    }
   }
 
   mutating func noteHairpin(_ id: STUNTransactionID, on socket: Int, from source: Endpoint) {

@@ -4,7 +4,8 @@ import Datagrams
 /// at once. It does no I/O: the caller moves datagrams, tells the time, and polls.
 ///
 /// Sockets are known by index. 0 tests the mapping; its public endpoint is the one that counts. The others exist only in
-/// a full exploration: 1 is the partner for hairpinning, and each of the first servers has one for itself from 2 on,
+/// a full exploration: 1 and 2 try whether they reach each other by their public endpoints (socket 0 must not, because
+/// some NATs change a mapping on an unexpected datagram), and each of the first servers has one for itself from 3 on,
 /// which never sends anywhere but to that server's own endpoint. So no mapping probe opens the filter that is tested,
 /// not even where one server's alternate address is another server on the list. Some firewalls filter by what the whole
 /// host has sent, so no socket sends to an alternate address before that server's filtering tests are over.
@@ -47,8 +48,8 @@ public struct NetworkExplorer: Sendable {
   /// Servers that are asked to test the filter, each needing a socket.
   public static let maximumFilteringServers = 4
 
-  static let partner = 1
-  static func filteringSocket(of server: Int) -> Int { 2 + server }
+  static let hairpinSockets = [1, 2]
+  static func filteringSocket(of server: Int) -> Int { 1 + hairpinSockets.count + server }
 
   struct ServerState: Sendable {
     let server: STUNServer
@@ -88,7 +89,7 @@ public struct NetworkExplorer: Sendable {
   public static func socketCount(scope: Scope, servers: Int) -> Int {
     switch scope {
     case .mapping: 1
-    case .everything: 2 + min(servers, maximumFilteringServers)
+    case .everything: filteringSocket(of: min(servers, maximumFilteringServers))
     }
   }
 
@@ -114,8 +115,8 @@ public struct NetworkExplorer: Sendable {
     self.servers = servers.prefix(Self.maximumServers).enumerated().map { index, server in
       ServerState(server: server, localAddress: index < localAddresses.count ? localAddresses[index] : nil)
     }
-    // A server needs at most 2 plain ones, 3 on its filtering socket and 3 alternates; hairpinning needs 2.
-    unusedIDs = (0..<self.servers.count * 8 + 2).map { _ in STUNTransactionID(using: &random) }
+    // A server needs at most 3 plain ones, 3 on its filtering socket and 3 alternates; hairpinning needs 2.
+    unusedIDs = (0..<self.servers.count * 9 + 2).map { _ in STUNTransactionID(using: &random) }
     startBindings(now: now)
     finishIfDone(now: now)
   }

@@ -28,20 +28,19 @@ extension NetworkReport: Encodable {
 
 extension STUNServerReport: Encodable {
   private enum CodingKeys: String, CodingKey {
-    case server, address, outcome, answered, milliseconds, mapped, other, software, filtering
+    case server, address, outcome, words, milliseconds, mapped, other, software, filtering
   }
 
-  /// Encodes what the server said; the outcome as words.
+  /// Encodes what the server said; the outcome by name, and as the end of an English sentence.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(server.description, forKey: .server)
     try container.encode(server.endpoint.description, forKey: .address)
-    try container.encode(outcome.description, forKey: .outcome)
+    try container.encode(outcome.kind, forKey: .outcome)
+    try container.encode(outcome.description, forKey: .words)
     if case .answered(let roundTrip) = outcome {
-      try container.encode(true, forKey: .answered)
       try container.encode(roundTrip.milliseconds, forKey: .milliseconds)
     } else {
-      try container.encode(false, forKey: .answered)
       try container.encodeNil(forKey: .milliseconds)
     }
     try container.encode(mapped?.description, forKey: .mapped)

@@ -81,6 +81,10 @@ struct RetransmissionTimer: Hashable, Sendable {
   /// that loses every tenth datagram would have let one pass, 99 times in 100.
   var thirdTimeout: Instant? { transmissions < 3 ? nil : lastSent.advanced(by: baseTimeout) }
 
+  /// When the second of two requests has waited for a whole timeout, which is the least that a silence takes; nil before it
+  /// has left, and after the third has.
+  var secondTimeout: Instant? { transmissions == 2 ? lastSent.advanced(by: baseTimeout) : nil }
+
   private mutating func schedule() {
     let wait = transmissions < policy.maximumRequests ? timeout : policy.initialTimeout * policy.finalWait
     deadline = lastSent.advanced(by: wait)

@@ -7,6 +7,8 @@ public struct STUNError: Error, Hashable, Sendable, CustomStringConvertible {
   public var code: Code
   /// What went wrong and what to do, for people.
   public var description: String
+  /// What the system said of a name that has no address.
+  package var detail = ""
 
   static let noServer = STUNError(
     code: .noServer, description: "no STUN server was given; name at least one as host or host:port")

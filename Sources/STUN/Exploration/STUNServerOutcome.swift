@@ -15,6 +15,23 @@ public enum STUNServerOutcome: Hashable, Sendable {
   /// What came was no proper answer; the text says what was wrong.
   case nonsense(String)
 
+  /// The kind of outcome, for programs.
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+    case answered, silent, notAwaited, unreachable, refused, nonsense
+  }
+
+  /// The kind of this outcome.
+  public var kind: Kind {
+    switch self {
+    case .answered: .answered
+    case .silent: .silent
+    case .notAwaited: .notAwaited
+    case .unreachable: .unreachable
+    case .errorResponse: .refused
+    case .nonsense: .nonsense
+    }
+  }
+
   /// Whether the server is to blame or out of reach.
   public var isFailure: Bool {
     switch self {
@@ -51,7 +68,7 @@ extension Duration {
 
 extension String {
   /// Printable ASCII of a stranger's text, short: it could hold control sequences for the terminal.
-  var escapedForDisplay: String {
+  package var escapedForDisplay: String {
     String(unicodeScalars.prefix(80).map { (" "..."~").contains($0) ? Character($0) : "?" })
   }
 }

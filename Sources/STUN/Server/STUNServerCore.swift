@@ -25,11 +25,36 @@ public struct STUNServerCore: Sendable {
     }
   }
 
+  /// What became of the datagrams that came in.
+  public struct Counts: Hashable, Sendable {
+    /// Answered with a public endpoint.
+    public var answered = 0
+    /// Answered with an error.
+    public var refused = 0
+    /// Dropped because their source, or all together, sent too many.
+    public var limited = 0
+    /// Dropped because they were no Binding request.
+    public var ignored = 0
+
+    /// Nothing yet.
+    public init() {}
+
+    /// Adds each number.
+    public static func += (sum: inout Counts, more: Counts) {
+      sum.answered += more.answered
+      sum.refused += more.refused
+      sum.limited += more.limited
+      sum.ignored += more.ignored
+    }
+  }
+
   /// A UNKNOWN-ATTRIBUTES list is no longer than that, or a 420 would be long.
   private static let maximumUnknownAttributes = 8
 
   /// The server's endpoints: the sockets are numbered in this order.
   public let endpoints: [Endpoint]
+  /// What became of the datagrams so far.
+  public private(set) var counts = Counts()
   private var limiter: RateLimiter
 
   /// A server on some endpoints.
@@ -45,12 +70,24 @@ public struct STUNServerCore: Sendable {
   /// The answer to a datagram that came in on a socket; nil if it deserves none.
   public mutating func receive(_ datagram: Datagram, on socket: Int, now: Instant) -> SocketTransmit? {
     let source = datagram.source
-    guard endpoints.indices.contains(socket), source.port != 0, source.address.isUnicast, !endpoints.contains(source),
-      limiter.allows(source.address, now: now),
-      let request = try? STUNMessage(decoding: datagram.payload),
+    guard endpoints.indices.contains(socket), source.port != 0, source.address.isUnicast, !endpoints.contains(source)
+    else {
+      counts.ignored += 1
+      return nil
+    }
+    // Before anything is read: a flood of nonsense costs no more than a look at the table.
+    guard limiter.allows(source.address, now: now) else {
+      counts.limited += 1
+      return nil
+    }
+    guard let request = try? STUNMessage(decoding: datagram.payload),
       request.messageClass == .request, request.method == STUNMessage.bindingMethod
-    else { return nil }
+    else {
+      counts.ignored += 1
+      return nil
+    }
     let (sender, destination, response) = answer(request, from: source, on: socket)
+    if response.messageClass == .success { counts.answered += 1 } else { counts.refused += 1 }
     return SocketTransmit(socket: sender, transmit: Transmit(to: destination, payload: response.encoded()))
   }
 

@@ -6,6 +6,8 @@ import Synchronization
 public final class STUNService: Sendable {
   /// The endpoints it is bound to.
   public let endpoints: [Endpoint]
+  /// What became of the datagrams so far.
+  public var counts: STUNServerCore.Counts { core.withLock { $0.counts } }
   private let sockets: [UDPSocket]
   private let core: Mutex<STUNServerCore>
 

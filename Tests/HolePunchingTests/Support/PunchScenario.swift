@@ -4,14 +4,14 @@ import PlexusTesting
 import Testing
 
 /// What is between a host and the public network.
-enum Surroundings: String, CaseIterable, CustomTestStringConvertible {
+enum Side: String, CaseIterable, CustomTestStringConvertible {
   case open = "open"
   case fullCone = "full cone"
   case addressRestricted = "address-restricted"
   case portRestricted = "port-restricted"
   case symmetric = "symmetric"
 
-  static let punchable: [Surroundings] = [.open, .fullCone, .addressRestricted, .portRestricted]
+  static let punchable: [Side] = [.open, .fullCone, .addressRestricted, .portRestricted]
 
   var testDescription: String { rawValue }
 
@@ -161,15 +161,5 @@ struct PunchScenario {
   private static func end(of host: CoreHost<ReferencePeer>) -> End? {
     guard let outcome = host.outcome, let time = host.endedAt else { return nil }
     return End(succeeded: outcome, at: time)
-  }
-}
-
-extension LinkSettings {
-  /// A wire as bad as the seed makes it, losing up to a third.
-  static func adverse(random: inout SeededGenerator) -> LinkSettings {
-    LinkSettings(
-      loss: Double.random(in: 0...0.33, using: &random), delay: .milliseconds(Int.random(in: 1...150, using: &random)),
-      jitter: .milliseconds(Int.random(in: 0...60, using: &random)),
-      duplication: Double.random(in: 0...0.1, using: &random), reordering: Double.random(in: 0...0.1, using: &random))
   }
 }

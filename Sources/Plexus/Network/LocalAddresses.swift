@@ -1,0 +1,79 @@
+import Datagrams
+import Glibc
+import STUN
+
+/// The addresses of this machine that a server can be reached at.
+enum LocalAddresses {
+  /// Those to serve on if nobody names any: of each family all global ones, or else the private one of the default route.
+  ///
+  /// Not the unspecified address: a machine with several would answer from another than was asked, and such answers are
+  /// dropped by NATs and clients alike.
+  static func serving() -> [IPAddress] { choose(from: all(), route: routed) }
+
+  static func choose(from addresses: [IPAddress], route: (IPAddress.Family) -> IPAddress?) -> [IPAddress] {
+    IPAddress.Family.allCases.flatMap { family in
+      let own = addresses.filter { $0.family == family }
+      let global = own.filter { $0.scope == .global }
+      if !global.isEmpty { return global }
+      let local = own.filter { $0.scope == .private }
+      return Array((local.filter { $0 == route(family) } + local).prefix(1))
+    }
+  }
+
+  /// The source of datagrams to the internet at large, for which a root name server stands; nothing is sent.
+  private static func routed(_ family: IPAddress.Family) -> IPAddress? {
+    IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").flatMap {
+      LocalRoute.localAddress(towards: Endpoint(address: $0, port: 53))
+    }
+  }
+
+  private static func all() -> [IPAddress] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return [] }
+    defer { freeifaddrs(list) }
+    let unsteady = unsteadyAddresses()
+    var found: [IPAddress] = []
+    var next = list
+    while let entry = next?.pointee {
+      next = entry.ifa_next
+      guard entry.ifa_flags & UInt32(IFF_UP) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
+        let address = address(at: raw), !unsteady.contains(address), !found.contains(address)
+      else { continue }
+      found.append(address)
+    }
+    return found
+  }
+
+  private static func address(at raw: UnsafeRawPointer) -> IPAddress? {
+    switch Int32(raw.loadUnaligned(as: sockaddr.self).sa_family) {
+    case AF_INET: .v4(UInt32(bigEndian: raw.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr))
+    case AF_INET6:
+      withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { IPAddress(bytes: $0) }
+    default: nil
+    }
+  }
+
+  /// IPv6 addresses that will be gone tomorrow (temporary, deprecated) or cannot be used yet (tentative).
+  private static func unsteadyAddresses() -> Set<IPAddress> {
+    guard let file = fopen("/proc/net/if_inet6", "re") else { return [] }
+    defer { fclose(file) }
+    var addresses: Set<IPAddress> = []
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      if let address = unsteadyAddress(in: text) { addresses.insert(address) }
+    }
+    return addresses
+  }
+
+  /// A line is the address in 32 digits, interface number, prefix length, scope, flags, all hexadecimal, and the name.
+  static func unsteadyAddress(in line: String) -> IPAddress? {
+    let fields = line.split(separator: " ")
+    // IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED and IFA_F_TENTATIVE of linux/if_addr.h.
+    guard fields.count >= 5, fields[0].count == 32, let flags = UInt32(fields[4], radix: 16),
+      flags & (0x01 | 0x08 | 0x20 | 0x40) != 0,
+      let high = UInt64(fields[0].prefix(16), radix: 16), let low = UInt64(fields[0].suffix(16), radix: 16)
+    else { return nil }
+    return .v6(high: high, low: low)
+  }
+}

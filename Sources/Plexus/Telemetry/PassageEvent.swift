@@ -1,0 +1,169 @@
+import Datagrams
+import HolePunching
+import Identity
+import Logging
+import RendezvousDHT
+import STUN
+
+/// What happens on the way to a passage. Each is one log line with a stable name; docs/logs.md lists them.
+enum PassageEvent {
+  case keyPermissions(warning: String)
+  case inviting(host: IdentityName, peer: IdentityName, application: String)
+  case accepting(host: IdentityName, pattern: IdentityPattern, application: String)
+  case dht(DHTEvent)
+  case joined(after: Duration)
+  case serverUnresolved(STUNError)
+  case serverFailed(STUNServer, STUNServerOutcome)
+  case mapped(MappingReport)
+  case mappingChanged(to: Endpoint, from: Endpoint)
+  case surveyFailed(PlexusError)
+  case inviteReceived(peer: IdentityName, endpoint: Endpoint)
+  case answered(peer: IdentityName, endpoint: Endpoint, after: Duration)
+  case punched(peer: IdentityName, result: PunchResult)
+  case passageMade(peer: IdentityName, role: PunchRole, after: Duration)
+  case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
+  case payloadStarted(peer: IdentityName, command: String, process: Int32)
+  case payloadEnded(peer: IdentityName, command: String, process: Int32, status: Int32)
+}
+
+extension PassageEvent {
+  /// The name that scripts may look for; it never changes.
+  var name: String {
+    switch self {
+    case .keyPermissions: "identity.key-permissions"
+    case .inviting: "invite.start"
+    case .accepting: "accept.start"
+    case .dht(.started): "dht.started"
+    case .dht(.hostNotFound): "dht.host-not-found"
+    case .dht(.connected): "dht.connected"
+    case .dht(.disconnected): "dht.disconnected"
+    case .joined: "dht.joined"
+    case .serverUnresolved: "stun.server-unresolved"
+    case .serverFailed: "stun.server-failed"
+    case .mapped: "stun.mapped"
+    case .mappingChanged: "stun.mapping-changed"
+    case .surveyFailed: "stun.survey-failed"
+    case .inviteReceived: "invite.received"
+    case .answered: "invite.answered"
+    case .punched: "punch.done"
+    case .passageMade: "passage.made"
+    case .passageFailed: "passage.failed"
+    case .payloadStarted: "payload.started"
+    case .payloadEnded: "payload.ended"
+    }
+  }
+
+  var level: Logger.Level {
+    switch self {
+    case .dht(.started(_, instead: nil)), .dht(.connected): .debug
+    case .keyPermissions, .dht(.hostNotFound), .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged,
+      .surveyFailed:
+      .warning
+    case .passageFailed: .error
+    case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
+    case .inviting, .accepting, .dht(.started), .joined, .mapped, .inviteReceived, .answered, .punched, .passageMade,
+      .payloadStarted:
+      .info
+    }
+  }
+
+  /// The line for people.
+  var sentence: String {
+    switch self {
+    case .keyPermissions(let warning): warning
+    case .inviting(let host, let peer, let application): "\(host) invites \(peer) for \(application)"
+    case .accepting(let host, let pattern, let application):
+      "\(host) accepts invitations from \(pattern) for \(application)"
+    case .dht(.started(let port, instead: nil)): "The DHT node runs on UDP port \(port)"
+    case .dht(.started(let port, let taken?)):
+      "The DHT node runs on UDP port \(port), because \(taken) is taken by another program"
+    case .dht(.hostNotFound(let host, let reason)): "DHT node \(host) cannot be found: \(reason)"
+    case .dht(.connected): "The DHT is connected"
+    case .dht(.disconnected): "The DHT is disconnected: no node answers; trying again"
+    case .joined(let time): "Joined the DHT in \(time.forPeople)"
+    case .serverUnresolved(let error): "\(error)"
+    case .serverFailed(let server, let outcome): "STUN server \(server) \(outcome)"
+    case .mapped(let report): report.sentence
+    case .mappingChanged(let now, let told):
+      "The NAT has changed the public address to \(now), and the peer was told \(told)"
+    case .surveyFailed(let error): "\(error)"
+    case .inviteReceived(let peer, let endpoint): "\(peer) invites from \(endpoint)"
+    case .answered(let peer, let endpoint, let time): "\(peer) answered in \(time.forPeople): it is at \(endpoint)"
+    case .punched(_, let result):
+      "Hole punched to \(result.peer) in \(result.duration.forPeople)"
+        + (result.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
+    case .passageMade(let peer, _, let time): "Passage to \(peer) made in \(time.forPeople)"
+    case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
+    case .payloadStarted(let peer, let command, let process): "Started \(command) for \(peer) as process \(process)"
+    case .payloadEnded(let peer, let command, let process, let status):
+      "\(command) for \(peer), process \(process), ended with status \(status)"
+    }
+  }
+
+  /// The parts of the sentence for programs. Durations are in milliseconds.
+  var fields: Logger.Metadata {
+    switch self {
+    case .keyPermissions, .dht(.connected), .dht(.disconnected), .serverUnresolved: [:]
+    case .inviting(let host, let peer, let application):
+      ["host": "\(host)", "peer": "\(peer)", "application": "\(application)"]
+    case .accepting(let host, let pattern, let application):
+      ["host": "\(host)", "peers": "\(pattern)", "application": "\(application)"]
+    case .dht(.started(let port, _)): ["port": "\(port)"]
+    case .dht(.hostNotFound(let host, _)): ["node": "\(host)"]
+    case .joined(let time): ["ms": time.field]
+    case .serverFailed(let server, _): ["server": "\(server)"]
+    case .mapped(let report):
+      [
+        "public": "\(report.publicEndpoint)", "mapping": "\(report.mapping.rawValue)", "ms": report.duration.field,
+        "translated": "\(report.isTranslated.map(String.init) ?? "unknown")",
+      ]
+    case .mappingChanged(let now, _): ["public": "\(now)"]
+    case .surveyFailed(let error): ["reason": "\(error.code.rawValue)"]
+    case .inviteReceived(let peer, let endpoint): ["peer": "\(peer)", "endpoint": "\(endpoint)"]
+    case .answered(let peer, let endpoint, let time):
+      ["peer": "\(peer)", "endpoint": "\(endpoint)", "ms": time.field]
+    case .punched(let peer, let result):
+      [
+        "peer": "\(peer)", "endpoint": "\(result.peer)", "ms": result.duration.field,
+        "conclusion": "\(result.conclusion.rawValue)", "peer-kind": "\(result.peerKind.rawValue)",
+        "sent": "\(result.counters.sent)", "noise": "\(result.counters.noise)",
+        "strangers": "\(result.counters.strangers)",
+      ]
+    case .passageMade(let peer, let role, let time):
+      ["peer": "\(peer)", "role": "\(role.rawValue)", "ms": time.field]
+    case .passageFailed(let peer, let role, let error):
+      ["peer": "\(peer)", "role": "\(role.rawValue)", "reason": "\(error.code.rawValue)"]
+    case .payloadStarted(let peer, _, let process): ["peer": "\(peer)", "process": "\(process)"]
+    case .payloadEnded(let peer, _, let process, let status):
+      ["peer": "\(peer)", "process": "\(process)", "status": "\(status)"]
+    }
+  }
+}
+
+extension MappingReport {
+  fileprivate var sentence: String {
+    let nat =
+      switch (isTranslated, mapping.isSymmetric) {
+      case (false, _): "no NAT"
+      case (_, true): "a symmetric NAT"
+      case (_, false): "a NAT that can be punched"
+      case (_, nil): "the kind of NAT is not known: a second STUN server would tell"
+      }
+    let server = fastestServer.map { ", told by \($0)" } ?? ""
+    let late = servers.filter { $0.outcome == .notAwaited }.map { "\($0.server)" }
+    let others = late.isEmpty ? "" : " (no answer so far from \(late.joined(separator: ", ")))"
+    return "Public address \(publicEndpoint)\(server) in \(duration.forPeople)\(others); \(nat)"
+  }
+}
+
+extension Duration {
+  /// Milliseconds below a second, else seconds with two digits.
+  fileprivate var forPeople: String {
+    let milliseconds = nanoseconds / 1_000_000
+    guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
+    let hundredths = milliseconds % 1000 / 10
+    return "\(milliseconds / 1000).\(hundredths < 10 ? "0" : "")\(hundredths) s"
+  }
+
+  fileprivate var field: Logger.MetadataValue { "\(nanoseconds / 1_000_000)" }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import CLISupport
+import Datagrams
+import FoundationEssentials
+import Plexus
+
+/// `plexus explore`: what the own network does, and with whom punching works.
+struct ExploreCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explore",
+    abstract: "Tell what this network does and with whom punching works, within 1.6 seconds.",
+    discussion: """
+      Asks all STUN servers at once, over IPv4 and IPv6. One that knows RFC 5780 and has two addresses tells everything; two \
+      plain ones tell whether the NAT is symmetric. Exits with 69 if none answers.
+      """)
+
+  @OptionGroup var options: ExploreOptions
+
+  func run() async throws {
+    let settings = try ExploreSettings(options)
+    let logger = try ConsoleLog(path: settings.logFile).logger(label: "plexus", level: settings.logLevel)
+    let report = try await settings.exploration.run { event in
+      logger.debug("\(event.words)", metadata: ["event": "explore.\(event.name)"])
+    }
+    if options.json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+    } else if report.failure == nil {
+      print(ExplorationText(report).text)
+    }
+    if let failure = report.failure { throw failure }
+  }
+}
+
+/// The options of `plexus explore`, in the spellings of `plexus`.
+struct ExploreOptions: ParsableArguments {
+  @Option(
+    name: [.customLong("stun-server"), .customLong("udp-stun")],
+    help: ArgumentHelp(
+      "STUN server, port 3478; several may be given, repeated or with commas.", valueName: "host[:port]"))
+  var stunServer: [String] = []
+
+  @Option(
+    name: [.customLong("stun-client"), .customLong("udp-bind")],
+    help: ArgumentHelp(
+      "Local address and port to explore from; one that is not 0.0.0.0 or [::] leaves the other family out. "
+        + "(default: 0.0.0.0:0)", valueName: "address:port"))
+  var stunClient: String?
+
+  @Flag(help: "Print JSON for programs; docs/explore.md names the fields.")
+  var json = false
+
+  @Option(help: ArgumentHelp("fatal, error, warning, info, debug or trace. (default: info)", valueName: "level"))
+  var logLevel: String?
+
+  @Option(help: ArgumentHelp("File to append the log to; %p is the process id.", valueName: "file"))
+  var logFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "File of `name = value` lines with options of plexus; those named here count.", valueName: "file"))
+  var config: String?
+}
