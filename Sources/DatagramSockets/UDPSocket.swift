@@ -1,6 +1,7 @@
 import Datagrams
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// A bound, unconnected UDP socket whose datagrams are pulled by one reader at a time.
 ///
@@ -20,9 +21,15 @@ public final class UDPSocket: Sendable {
   public static func bind(
     to local: Endpoint, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
   ) async throws -> UDPSocket {
+    // NIO does not close a channel that could not be bound.
+    let unbound = Mutex<(any Channel)?>(nil)
     do {
       let eventLoop = group.next()
       let (channel, inbox) = try await DatagramBootstrap(group: eventLoop)
+        .channelInitializer { channel in
+          unbound.withLock { $0 = channel }
+          return channel.eventLoop.makeSucceededVoidFuture()
+        }
         .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
         .bind(to: local.socketAddress())
         .flatMapThrowing { channel in
@@ -32,6 +39,7 @@ public final class UDPSocket: Sendable {
         }.get()
       return UDPSocket(channel: channel, inbox: inbox, requested: local)
     } catch {
+      try? await unbound.withLock { $0 }?.close()
       throw UDPSocketError(bindingTo: local, underlying: error)
     }
   }

@@ -1,5 +1,6 @@
 import DatagramSockets
 import Datagrams
+import FoundationEssentials
 import Testing
 
 @Suite struct UDPSocketTests {
@@ -58,5 +59,20 @@ import Testing
     await #expect { try await UDPSocket.bind(to: foreign) } throws: { error in
       (error as? UDPSocketError)?.code == .addressNotLocal
     }
+  }
+
+  /// NIO leaves the descriptor to the caller, who never sees it.
+  @Test func aFailedBindKeepsNoDescriptor() async throws {
+    let holder = try await UDPSocket.bind(to: Self.loopback)
+    // Other tests open and close theirs meanwhile, but not so many.
+    let attempts = 200
+    let before = try Self.openDescriptors
+    for _ in 0..<attempts { _ = try? await UDPSocket.bind(to: holder.localEndpoint) }
+    #expect(try Self.openDescriptors < before + attempts)
+    await holder.close()
+  }
+
+  private static var openDescriptors: Int {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
   }
 }

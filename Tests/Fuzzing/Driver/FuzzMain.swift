@@ -7,20 +7,26 @@ struct FuzzMain {
   /// libFuzzer takes a C function, which can hold no state.
   nonisolated(unsafe) static var target: FuzzTarget?
 
+  /// libFuzzer starts this program again, without the name of the target, to merge corpora and to minimise crashes.
+  private static let variable = "PLEXUS_FUZZ_TARGET"
+
   static func main() {
-    let names = FuzzTarget.all.map(\.name)
-    guard CommandLine.arguments.count > 1,
-      let target = FuzzTarget.all.first(where: { $0.name == CommandLine.arguments[1] })
+    let inherited = getenv(variable).map { String(cString: $0) }
+    guard let name = inherited ?? CommandLine.arguments.dropFirst().first,
+      let target = FuzzTarget.all.first(where: { $0.name == name })
     else {
-      print("give one of these targets first, then libFuzzer's options: \(names.joined(separator: " "))")
+      let names = FuzzTarget.all.map(\.name).joined(separator: " ")
+      print("give one of these targets first, then libFuzzer's options: \(names)")
       exit(64)
     }
     Self.target = target
+    setenv(variable, name, 1)
     // The rest of the arguments, behind the name of the program, is libFuzzer's.
+    let skipped = inherited == nil ? 1 : 0
     let arguments = CommandLine.unsafeArgv
-    arguments[1] = arguments[0]
-    var count = CommandLine.argc - 1
-    var rest: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = arguments.advanced(by: 1)
+    arguments[skipped] = arguments[0]
+    var count = CommandLine.argc - Int32(skipped)
+    var rest: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = arguments.advanced(by: skipped)
     exit(
       LLVMFuzzerRunDriver(&count, &rest) { start, count in
         do {
