@@ -16,6 +16,8 @@ public struct CommandFailure: Error, Sendable, CustomStringConvertible {
     case cannotCreate = 73
     /// An identity or a configuration file is there but unusable.
     case configuration = 78
+    /// SIGHUP, a closed terminal: 128 and the signal's number.
+    case hungUp = 129
     /// Ctrl-C: 128 and the signal's number, as shells tell it.
     case interrupted = 130
     /// SIGTERM: 128 and the signal's number.

@@ -5,7 +5,7 @@ import Synchronization
 /// Where log lines go: standard error for people, and a file with everything for later.
 ///
 /// On standard error a line is the seconds since the start, the level if it is not info, and the sentence. In the file it is
-/// the time of day (UTC), level, event name, sentence and metadata.
+/// the time of day (UTC), level, sentence and metadata, the event's name among it.
 public final class ConsoleLog: Sendable {
   private let file: Int32?
   private let start: timespec

@@ -5,17 +5,23 @@ import UnixSignals
 extension CommandFailure {
   /// The failure of a run that a signal ended before it was done.
   public init(interruptedBy signal: UnixSignal) {
-    self.init(signal == .sigint ? .interrupted : .terminated, "ended by \(signal) before the passage was made")
+    self.init(
+      signal == .sigint ? .interrupted : signal == .sighup ? .hungUp : .terminated,
+      "ended by \(signal) before the passage was made")
   }
 }
 
-/// Runs `perform` until it returns, throws, or SIGINT or SIGTERM comes; then cancels it and calls `interrupted`.
+/// Runs `perform` until it returns, throws, or SIGINT, SIGTERM or SIGHUP comes; then cancels it and calls `interrupted`.
 ///
 /// A run that does not end within two seconds of the signal is ended hard: whoever presses Ctrl-C wants the prompt back.
 public func untilSignal(
   interrupted: @Sendable @escaping (UnixSignal) throws -> Void, perform: @Sendable @escaping () async throws -> Void
 ) async throws {
-  let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+  // A terminal that is closed ends the run, unless nohup had it ignored.
+  var hangUp = sigaction()
+  sigaction(SIGHUP, nil, &hangUp)
+  let isIgnored = unsafeBitCast(hangUp.__sigaction_handler.sa_handler, to: Int.self) == 1
+  let signals = await UnixSignalsSequence(trapping: isIgnored ? [.sigint, .sigterm] : [.sigint, .sigterm, .sighup])
   try await withThrowingTaskGroup { group in
     group.addTask { try await perform() }
     group.addTask {
@@ -32,5 +38,5 @@ public func untilSignal(
 }
 
 extension UnixSignal {
-  fileprivate var number: Int32 { self == .sigint ? SIGINT : SIGTERM }
+  fileprivate var number: Int32 { self == .sigint ? SIGINT : self == .sighup ? SIGHUP : SIGTERM }
 }

@@ -25,17 +25,20 @@ extension Plexus {
     do {
       try await withRendezvous(port: configuration.dht.port) { rendezvous in
         try await withThrowingDiscardingTaskGroup { group in
-          await slots.take()
+          // Where the port is fixed, nobody can be served before this is over.
+          _ = await slots.take(within: .zero)
           group.addTask {
             await survey()
-            slots.give()
+            await slots.give()
           }
           try await join(rendezvous)
           for try await invitation in rendezvous.invitations(application: configuration.application, from: pattern) {
-            await slots.take()
             group.addTask {
-              await serve(invitation, over: rendezvous, perform: perform)
-              slots.give()
+              await slots.run(for: invitation.peer.name, waiting: Self.patience) {
+                await serve(invitation, over: rendezvous, perform: perform)
+              } orElse: {
+                await refuse(invitation, over: rendezvous)
+              }
             }
           }
           try Task.checkCancellation()
@@ -48,20 +51,38 @@ extension Plexus {
     }
   }
 
+  /// Long enough for the survey and for a passage that is about to be made, too short for the inviter to wonder.
+  private static let patience: Duration = .seconds(4)
+
+  /// Tells an inviter that there is no place for it.
+  private func refuse(_ invitation: Invitation, over rendezvous: DHTRendezvous) async {
+    // Whoever is cancelled was refused for no reason of the peer's.
+    guard !Task.isCancelled else { return }
+    try? await rendezvous.answer(invitation, with: .decline(.busy))
+    telemetry.tell(
+      .passageFailed(
+        peer: invitation.peer.name, role: .accepting,
+        error: PlexusError(.busy, "as many invitations as possible are being served")))
+  }
+
   /// Looks at the own network once at start, so that a NAT that cannot be passed is told before anybody is disappointed.
   private func survey() async {
     do {
-      let socket = try await bindSocket()
-      do {
-        _ = try await publicMapping(of: socket)
-      } catch {
-        await socket.close()
-        throw error
-      }
-      await socket.close()
+      await (try boundSocket()).socket.close()
     } catch is CancellationError {
     } catch {
       telemetry.tell(.surveyFailed(PlexusError(error)))
+    }
+  }
+
+  /// A socket for one passage, and its public endpoint.
+  private func boundSocket() async throws -> (socket: UDPSocket, mapping: MappingReport) {
+    let socket = try await bindSocket()
+    do {
+      return (socket, try await publicMapping(of: socket))
+    } catch {
+      await socket.close()
+      throw error
     }
   }
 
@@ -82,16 +103,15 @@ extension Plexus {
   }
 
   private func passage(for invitation: Invitation, over rendezvous: DHTRendezvous) async throws -> Passage {
-    let socket = try await bindSocket()
+    let (socket, mapping): (UDPSocket, MappingReport)
     do {
-      let mapping: MappingReport
-      do {
-        mapping = try await publicMapping(of: socket)
-      } catch {
-        // The peer would wait for a minute otherwise.
-        if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
-        throw error
-      }
+      (socket, mapping) = try await boundSocket()
+    } catch {
+      // The peer would wait for a minute otherwise.
+      if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
+      throw error
+    }
+    do {
       let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
       let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
       // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.

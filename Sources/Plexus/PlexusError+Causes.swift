@@ -66,6 +66,8 @@ extension DeclineReason {
     switch PlexusError(error).code {
     case .symmetricNAT: self = .symmetricNAT
     case .noSTUNAnswer: self = .noSTUNAnswer
+    // A fixed port is taken by the payload of an earlier passage more often than not.
+    case .portTaken, .busy: self = .busy
     default: return nil
     }
   }

@@ -26,6 +26,8 @@ public struct PlexusError: Error, Sendable, CustomStringConvertible {
     case declined
     /// The addresses were exchanged, but no datagrams pass between the two NATs.
     case peerNotReached
+    /// As many peers as possible are being served.
+    case busy
     /// The payload program could not be started.
     case payloadNotStarted
     /// Something that has no kind of its own; the description says what.

@@ -8,7 +8,7 @@ extension CommandFailure {
     switch error {
     case let error as CommandFailure: self = error
     case let error as PlexusError: self.init(error.code.status, error.description)
-    case let error as IdentityError: self.init(.configuration, error.description)
+    case let error as IdentityError: self.init(error.code == .badName ? .usage : .configuration, error.description)
     default: return nil
     }
   }
@@ -20,7 +20,8 @@ extension PlexusError.Code {
     case .invalidOption: .usage
     case .unreadableFile: .noInput
     case .unknownPeer, .unusableIdentity: .configuration
-    case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached: .unavailable
+    case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached, .busy:
+      .unavailable
     case .portTaken, .payloadNotStarted, .other: .system
     }
   }

@@ -46,7 +46,8 @@ extension PlexusOptions {
       case ("accept", "1"), ("accept", "true"), ("accept", "yes"), ("accept", "on"): argument = ["--accept"]
       case ("accept", "0"), ("accept", "false"), ("accept", "no"), ("accept", "off"): argument = []
       case ("accept", _):
-        throw CommandFailure(.configuration, "\(path), line \(entry.line): accept is true or false, not \(entry.value)")
+        throw CommandFailure(
+          .configuration, "\(path), line \(entry.line): accept is true or false, not \"\(entry.value)\"")
       case ("config", _):
         throw CommandFailure(.configuration, "\(path), line \(entry.line): a configuration file names no other one")
       default: argument = ["--\(entry.name)=\(entry.value)"]

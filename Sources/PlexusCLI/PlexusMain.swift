@@ -21,8 +21,17 @@ struct PassageCommand: AsyncParsableCommand {
   @OptionGroup var options: PlexusOptions
 
   func run() async throws {
-    let settings = try Settings(options.addingConfigurationFile(), environment: .current)
-    try await PassageRun(settings).run()
+    try await PassageRun(settings()).run()
+  }
+
+  private func settings() throws -> Settings {
+    let merged = try options.addingConfigurationFile()
+    do {
+      return try Settings(merged, environment: .current)
+    } catch let failure as CommandFailure {
+      guard let file = options.config else { throw failure }
+      throw CommandFailure(failure.status, "\(failure) (on the command line or in \(file))")
+    }
   }
 }
 
@@ -35,6 +44,7 @@ struct ToolsCommand: AsyncParsableCommand {
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
 @main enum PlexusMain {
   static func main() async {
+    reserveStandardDescriptors()
     // Not one tree of commands: a root's options would swallow those of the same name behind a subcommand.
     let arguments = Array(CommandLine.arguments.dropFirst())
     let root: any ParsableCommand.Type =

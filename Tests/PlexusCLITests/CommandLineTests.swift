@@ -26,7 +26,7 @@ import Testing
       (passage + ["--log-file=/no/such/folder/log"], 73, "/no/such/folder/log"),
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
-      (["identity", "new", "eve"], 78, "eve"),
+      (["identity", "new", "eve"], 64, "eve"),
       (["identity", "frob"], 64, "frob"),
     ] as [([String], Int32, String)])
   func aFailureIsOneLineThatNamesItsCause(arguments: [String], status: Int32, cause: String) throws {
@@ -71,6 +71,20 @@ import Testing
       #expect(result.status == 78 && result.errors.contains("bob@example.org/lab"))
       let logs = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("plexus-") }
       #expect(logs.count == 1 && logs[0].dropFirst(7).dropLast(4).allSatisfy(\.isNumber))
+    }
+  }
+
+  @Test func closedStandardDescriptorsHarmNothing() throws {
+    try withFolder { folder in
+      let shell = Process()
+      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+      let program = try #require(Lab.findProgram("plexus"))
+      let log = "\(folder)/log"
+      shell.arguments =
+        ["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", program] + Self.passage + ["--log-file", log, "--app-repo", folder]
+      try shell.run()
+      shell.waitUntilExit()
+      #expect(shell.terminationStatus == 78)
     }
   }
 

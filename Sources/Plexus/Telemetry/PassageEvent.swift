@@ -151,7 +151,7 @@ extension MappingReport {
       }
     let server = fastestServer.map { ", told by \($0)" } ?? ""
     let late = servers.filter { $0.outcome == .notAwaited }.map { "\($0.server)" }
-    let others = late.isEmpty ? "" : " (no answer so far from \(late.joined(separator: ", ")))"
+    let others = late.isEmpty ? "" : " (\(late.joined(separator: ", ")) not waited for)"
     return "Public address \(publicEndpoint)\(server) in \(duration.forPeople)\(others); \(nat)"
   }
 }
