@@ -102,7 +102,9 @@ import Testing
     process.executableURL = URL(fileURLWithPath: try #require(Lab.findProgram("plexus")))
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
-    process.environment = ["HOME": folder, "PATH": "/usr/bin:/bin"]
+    // A sanitizer's options are the test's, too.
+    let options = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+    process.environment = options.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { $1 }
     process.standardOutput = output
     process.standardError = errors
     try process.run()
