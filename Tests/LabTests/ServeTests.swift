@@ -76,8 +76,10 @@ extension LabTests {
           let acceptor = try await PlexusPeer("acceptor", on: lab.host(0), in: lab)
           let inviter = try await PlexusPeer("inviter", on: lab.host(1), in: lab)
           try acceptor.befriend(inviter)
-          try await acceptor.withAcceptor(of: inviter) { _ in try await inviter.invites(acceptor) }
-          try await expectMatchingPassages(acceptor, inviter)
+          try await acceptor.withAcceptor(of: inviter) { _ in
+            try await inviter.invites(acceptor)
+            try await expectMatchingPassages(acceptor, inviter)
+          }
         }
       }
     }
