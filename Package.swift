@@ -54,10 +54,12 @@ let package = Package(
   targets: [
     // Values every core speaks: addresses, datagrams, instants. No I/O, no clock.
     .target(name: "Datagrams", swiftSettings: strict),
+    // What NIO's datagram channel cannot do: segmentation offload and hop limits by datagram, errors that close nothing.
+    .target(name: "CDatagramSockets"),
     // The one UDP socket driver, on SwiftNIO.
     .target(
       name: "DatagramSockets",
-      dependencies: ["Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: ["CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
       swiftSettings: strict),
     .target(
       name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
@@ -65,7 +67,9 @@ let package = Package(
     .target(
       name: "Tubus",
       dependencies: [
-        "Datagrams", "DatagramSockets", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+        "Datagrams", "DatagramSockets", "CDatagramSockets", nio, nioPosix,
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
     .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),

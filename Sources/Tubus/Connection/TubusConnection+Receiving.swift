@@ -18,7 +18,8 @@ extension TubusConnection {
     return receivePlain(UnsafeRawBufferPointer(datagram), now: now)
   }
 
-  private mutating func receivePlain(_ datagram: UnsafeRawBufferPointer, now: Instant) -> Reception {
+  /// Takes a datagram that is unmasked.
+  mutating func receivePlain(_ datagram: UnsafeRawBufferPointer, now: Instant) -> Reception {
     guard let header = DatagramHeader(datagram) else { return .ignored }
     if phase.isLinking {
       guard link(header, datagram, now: now) else { return .ignored }
