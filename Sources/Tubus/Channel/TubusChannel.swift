@@ -97,6 +97,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     case is ChannelOptions.Types.WriteBufferWaterMarkOption: value = waterMark
     case is ChannelOptions.Types.AllowRemoteHalfClosureOption: value = false
     case is ChannelOptions.Types.BufferedWritableBytesOption: value = waitingBytes
+    case is TubusStatisticsOption: value = connection.statistics
     default: throw ChannelError.operationUnsupported
     }
     guard let value = value as? Option.Value else { throw ChannelError.operationUnsupported }
