@@ -59,7 +59,9 @@ let package = Package(
     // The one UDP socket driver, on SwiftNIO.
     .target(
       name: "DatagramSockets",
-      dependencies: ["CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: strict),
     .target(
       name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),

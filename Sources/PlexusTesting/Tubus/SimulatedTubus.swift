@@ -110,7 +110,9 @@ public final class SimulatedTubus {
   }
 
   /// Gives the application of an end the word.
-  public func act(on end: WritableKeyPath<SimulatedTubus, [End]>, flow: Int, _ body: (inout TubusConnection, Instant) -> Void) {
+  public func act(
+    on end: WritableKeyPath<SimulatedTubus, [End]>, flow: Int, _ body: (inout TubusConnection, Instant) -> Void
+  ) {
     var this = self
     if this[keyPath: end][flow].connection != nil { body(&this[keyPath: end][flow].connection!, now) }
   }
@@ -136,8 +138,7 @@ public final class SimulatedTubus {
   }
 
   private func receive(_ bytes: [UInt8], _ end: inout End) {
-    var bytes = bytes
-    bytes.withUnsafeMutableBytes { _ = end.connection?.receive($0, now: now) }
+    bytes.withUnsafeBytes { _ = end.connection?.receive($0, now: now) }
   }
 
   private func wake(_ end: inout End, flow: Int, on link: ReferenceWritableKeyPath<SimulatedTubus, SimulatedLink>) {

@@ -102,7 +102,9 @@ extension TubusConnection {
       _ = writer.append(.moveEcho, offset)
       first.append(offset)
     }
-    while writer.space >= Section.numberLength, let offset = echoes.nextRepeat() { _ = writer.append(.moveEcho, offset) }
+    while writer.space >= Section.numberLength, let offset = echoes.nextRepeat() {
+      _ = writer.append(.moveEcho, offset)
+    }
     echoes.sent(first)
   }
 
