@@ -85,11 +85,12 @@ struct PathQueue: ~Copyable {
   /// - Returns: Whether there was one.
   mutating func accept(at now: Instant, _ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
     let now = now.nanoseconds
+    // Before a slot is chosen, because lost packets give theirs back.
+    advance(to: now)
     // The spare slot is the one after all others.
     let slot = freeCount > 0 ? free[freeCount - 1] : UInt32(capacity)
     let length = read(.init(start: slots + Int(slot) * slotSize, count: slotSize))
     guard length > 0 else { return false }
-    advance(to: now)
     guard freeCount > 0, tail - head < capacity else {
       counters.droppedByEmulator += 1
       return true
