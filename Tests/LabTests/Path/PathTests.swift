@@ -101,6 +101,16 @@ extension LabTests {
       }
     }
 
+    @Test func aDeletedDeviceCostsNoProcessorTime() async throws {
+      try await withPath(PathConditions()) { path in
+        let deleted = try await path.left.run("ip", "link", "del", "path0")
+        #expect(deleted.exit == .exited(0), "\(deleted)")
+        // Counters are published when the loop turns, which it does for this packet, and then for nothing.
+        _ = try await path.right.run("ping", "-c", "3", "-i", "0.2", "-W", "0.1", path.left.address)
+        #expect(path.counters.processorTime < .milliseconds(100), "\(path.counters)")
+      }
+    }
+
     @Test func nothingIsLeftWhenTheBodyThrows() async throws {
       struct Trouble: Error {}
       var namespace = ""

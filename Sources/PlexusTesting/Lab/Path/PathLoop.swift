@@ -69,6 +69,8 @@ struct PathLoop: ~Copyable {
     if plexus_poll(descriptors, 3, timeout) <= 0 {
       for index in 0..<3 { descriptors[index].revents = 0 }
     }
+    // A device that somebody deleted stays readable for ever; poll(2) passes over negative descriptors.
+    for index in 0..<2 where descriptors[index].revents & ~Int16(POLLIN) != 0 { descriptors[index].fd = -1 }
   }
 
   private static func read(_ tun: Int32, into queue: inout PathQueue) {
