@@ -66,7 +66,7 @@ struct Paths: AsyncParsableCommand {
   }
 
   static func measureTCP(_ path: EmulatedPath, control: String, seconds: Int) async throws -> String {
-    try await path.right.withProcess("iperf3", "-s") { server in
+    try await path.right.withProcess("iperf3", "-s", "--forceflush") { server in
       try await server.waitForLine(containing: "Server listening")
       let result = try await path.left.run(
         "iperf3", "-c", path.right.address, "-C", control, "-t", "\(seconds)", "-O", "1", "-f", "m",
