@@ -7,7 +7,8 @@ import Tubus
 
 /// Many connections that do nothing, on one port.
 struct Idle: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Memory and processor time of idle connections on one port.")
+  static let configuration = CommandConfiguration(
+    abstract: "Memory and processor time of idle connections on one port.")
 
   @Option(help: "How many.") var connections = 1000
   @Option(help: "Seconds to watch them.") var seconds = 60
@@ -30,7 +31,8 @@ struct Idle: AsyncParsableCommand {
     // Let the echoes of the linking settle.
     try await Task.sleep(for: .seconds(2))
     let after = residentKilobytes()
-    print("\(count) connections: \(after - before) KB more than before, \(Double(after - before) / Double(count)) KB each")
+    print(
+      "\(count) connections: \(after - before) KB more than before, \(Double(after - before) / Double(count)) KB each")
     let start = (processorSeconds(), try await endpoint.connectionCount(), contextSwitches())
     try await Task.sleep(for: .seconds(seconds))
     let end = (processorSeconds(), try await endpoint.connectionCount(), contextSwitches())
@@ -60,7 +62,9 @@ struct Idle: AsyncParsableCommand {
     var words = ([CommandLine.arguments[0]] + arguments).map { strdup($0) } + [nil]
     let failure = posix_spawn(&child, "/proc/self/exe", nil, nil, &words, environ)
     words.forEach { free($0) }
-    guard failure == 0 else { throw ValidationError("cannot start the other side: \(String(cString: strerror(failure)))") }
+    guard failure == 0 else {
+      throw ValidationError("cannot start the other side: \(String(cString: strerror(failure)))")
+    }
     return child
   }
 
@@ -76,7 +80,8 @@ struct Idle: AsyncParsableCommand {
   private func processorSeconds() -> Double {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+    return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + Double(
+      usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
   }
 
   private func contextSwitches() -> Int {

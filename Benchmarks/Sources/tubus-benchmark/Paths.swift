@@ -20,7 +20,8 @@ struct Paths: AsyncParsableCommand {
     guard EmulatedPath.isAvailable else { throw ValidationError(EmulatedPath.missingSentence) }
     let cases = [
       Case(
-        name: "40 ms, 100 Mbit/s, 1 % loss", conditions: PathConditions(rate: 100_000_000, rtt: .milliseconds(40), loss: 0.01),
+        name: "40 ms, 100 Mbit/s, 1 % loss",
+        conditions: PathConditions(rate: 100_000_000, rtt: .milliseconds(40), loss: 0.01),
         reference: "12"),
       Case(
         name: "100 ms, 100 Mbit/s, 1 % loss",
@@ -46,7 +47,9 @@ struct Paths: AsyncParsableCommand {
   }
 
   private func row(_ measured: Case, _ control: String, _ rate: String) {
-    func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(width - text.count, 1)) }
+    func pad(_ text: String, _ width: Int) -> String {
+      text + String(repeating: " ", count: max(width - text.count, 1))
+    }
     print(pad(measured.name, 31) + pad(control, 10) + pad(rate, 9) + measured.reference)
   }
 

@@ -153,7 +153,7 @@ extension TubusConnection {
     echoed.bytes += record.length
     delivery.acknowledge(
       record.length, snapshot: record.snapshot, sentAt: record.sentAt, order: record.order, now: now)
-    mtu.passed(record.length + Section.moveOverhead + DatagramHeader.length, now: now)
+    mtu.moved(record.length + Section.moveOverhead + DatagramHeader.length)
   }
 
   private mutating func acknowledge(_ echoed: EchoedMoves, priorInFlight: Int, now: Instant) {
