@@ -95,7 +95,7 @@ let package = Package(
     .target(
       name: "PlexusTesting",
       dependencies: [
-        "Datagrams", "STUN", "HolePunching", .product(name: "Subprocess", package: "swift-subprocess"),
+        "Datagrams", "STUN", "HolePunching", logging, .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
     // plexus-lab: the laboratory of network namespaces from the command line, and the demonstration.
