@@ -111,7 +111,7 @@ let package = Package(
     .target(
       name: "PlexusTesting",
       dependencies: [
-        "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio,
+        "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio, logging,
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],

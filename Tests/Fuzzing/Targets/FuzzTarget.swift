@@ -14,6 +14,7 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "punch", mutations: 1000, run: fuzzPuncher),
     FuzzTarget(name: "text", mutations: 2000, run: fuzzText),
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
+    FuzzTarget(name: "node-cache", mutations: 1000, run: fuzzKnownNodes),
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
   ]
 }
