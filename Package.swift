@@ -131,7 +131,11 @@ let package = Package(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     .testTarget(
-      name: "TubusTests", dependencies: ["Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", nio, nioPosix],
+      name: "TubusTests",
+      dependencies: [
+        "Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", nio, nioPosix,
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     // Whole programs' worth of cores against every NAT of the simulator.
     .testTarget(name: "SimulationTests", dependencies: ["PlexusTesting", "STUN"], swiftSettings: strict),

@@ -64,12 +64,13 @@ final class TubusDriver: ChannelInboundHandler {
   private var batch = DatagramBatch()
   private var bufferedBytes = 0
   private var mayFragment: Bool?
-  private var hasSegmentation = true
+  private var hasSegmentation: Bool
 
-  init(channel: any Channel, descriptor: CInt, bufferLimit: Int) {
+  init(channel: any Channel, descriptor: CInt, bufferLimit: Int, hasSegmentation: Bool) {
     self.channel = channel
     self.descriptor = descriptor
     self.bufferLimit = bufferLimit
+    self.hasSegmentation = hasSegmentation
     eventLoop = channel.eventLoop
     // The bursts of a gigabit a second: the default of 212 KB holds three of the kernel's segmented buffers.
     plexus_udp_set_buffers(descriptor, 4 << 20, 1 << 20)

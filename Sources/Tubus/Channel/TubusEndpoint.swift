@@ -26,29 +26,37 @@ public final class TubusEndpoint: Sendable {
 
   /// Binds a UDP port; port 0 takes any free one.
   ///
+  /// - Parameters:
+  ///   - bufferLimit: What all its connections may hold for their applications and beyond gaps together, bytes.
+  ///   - usesOffload: Whether the kernel may cut and gather datagrams. Without, there is one datagram a call, and the same result.
   /// - Throws: `UDPSocketError` when the port is taken or the address is not of this host.
   public static func bind(
-    to local: Endpoint, bufferLimit: Int = defaultBufferLimit,
+    to local: Endpoint, bufferLimit: Int = defaultBufferLimit, usesOffload: Bool = true,
     on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
   ) async throws -> TubusEndpoint {
-    try await TubusEndpoint(adopting: .bind(to: local, on: group), bufferLimit: bufferLimit)
+    try await TubusEndpoint(adopting: .bind(to: local, on: group), bufferLimit: bufferLimit, usesOffload: usesOffload)
   }
 
   /// Takes over a bound socket, such as that of a punched hole, which is never closed and bound again. It is closed by ``close()``;
   /// nobody may receive from it meanwhile.
   ///
   /// - Throws: `ChannelError.ioOnClosedChannel` if it was closed.
-  public init(adopting socket: UDPSocket, bufferLimit: Int = defaultBufferLimit) async throws {
+  public init(
+    adopting socket: UDPSocket, bufferLimit: Int = defaultBufferLimit, usesOffload: Bool = true
+  ) async throws {
     self.socket = socket
     driver = try await socket.handOver { channel, descriptor in
       if let options = channel.syncOptions {
-        // Without them there is one datagram a read, and the same result.
-        try? options.setOption(.datagramReceiveOffload, value: true)
-        try? options.setOption(.datagramReceiveSegmentSize, value: true)
+        if usesOffload {
+          // Not every kernel has them.
+          try? options.setOption(.datagramReceiveOffload, value: true)
+          try? options.setOption(.datagramReceiveSegmentSize, value: true)
+        }
         // A burst is drained before anything else happens, within bounds.
         try options.setOption(.maxMessagesPerRead, value: 16)
       }
-      return TubusDriver(channel: channel, descriptor: descriptor, bufferLimit: bufferLimit)
+      return TubusDriver(
+        channel: channel, descriptor: descriptor, bufferLimit: bufferLimit, hasSegmentation: usesOffload)
     }
     eventLoop = driver.eventLoop
   }
