@@ -72,6 +72,13 @@ let package = Package(
     .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
     .target(
       name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+    // TCP and UDP services through a tunnel: any stream channel, a tubus connection in the first place.
+    .target(
+      name: "Wormhole",
+      dependencies: [
+        "Datagrams", "DatagramSockets", nio, nioPosix, logging,
+        .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),
     .target(
@@ -132,6 +139,7 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
+    .testTarget(name: "WormholeTests", dependencies: ["Wormhole", "PlexusTesting", logging], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
