@@ -186,7 +186,11 @@ final class TCPSide: ChannelInboundHandler, LocalSide {
     context.close(promise: nil)
   }
 
-  func channelInactive(context: ChannelHandlerContext) { end { $0.release($1) } }
+  func channelInactive(context: ChannelHandlerContext) {
+    // With both directions ended the channel closes itself instead of telling the second end.
+    if hasOutputEnded, !hasInputEnded, let stream { stream.tunnel.finish(stream.id) }
+    end { $0.release($1) }
+  }
 
   func handlerRemoved(context: ChannelHandlerContext) { end { $0.release($1) } }
 

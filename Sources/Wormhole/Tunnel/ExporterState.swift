@@ -28,7 +28,7 @@ final class ExporterState: TunnelOwner {
   func begin(_ channel: any Channel, end: EventLoopPromise<Void>) {
     let handler = TunnelHandler(
       role: .exporter, limits: configuration.limits, offering: configuration.features, owner: self, counters: counters,
-      end: end)
+      logger: logger, end: end)
     tunnel = handler
     do { try channel.pipeline.syncOperations.addHandler(handler) } catch { end.fail(error) }
   }

@@ -44,7 +44,7 @@ final class ImporterState: TunnelOwner {
     tunnel?.close()
     let handler = TunnelHandler(
       role: .importer, limits: configuration.limits, offering: configuration.features, owner: self, counters: counters,
-      end: end)
+      logger: logger, end: end)
     tunnel = handler
     hasWarned = false
     settling = [Self.courtesy, Self.insistence].map { time in

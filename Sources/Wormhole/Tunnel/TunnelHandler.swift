@@ -27,6 +27,7 @@ final class TunnelHandler: ChannelInboundHandler {
   private var error: (any Error)?
   private weak var owner: (any TunnelOwner)?
   private let counters: WormholeCounters
+  private let logger: Logger
   /// Fulfilled when the tunnel is over.
   private let end: EventLoopPromise<Void>
   /// When the tunnel began.
@@ -40,11 +41,12 @@ final class TunnelHandler: ChannelInboundHandler {
 
   init(
     role: WormholeSession.Role, limits: SessionLimits, offering features: Hello.Features?, owner: any TunnelOwner,
-    counters: WormholeCounters, end: EventLoopPromise<Void>
+    counters: WormholeCounters, logger: Logger, end: EventLoopPromise<Void>
   ) {
     session = WormholeSession(role: role, limits: limits, offering: features)
     self.owner = owner
     self.counters = counters
+    self.logger = logger
     self.end = end
     start = .now()
   }
@@ -192,12 +194,26 @@ final class TunnelHandler: ChannelInboundHandler {
       touched.append(side)
     case .writable(let id): sides[id]?.resume()
     case .finished(let id): sides[id]?.finish()
-    case .closed(let id, let reason): sides[id]?.close(reason)
+    case .closed(let id, let reason):
+      if let reason { tell(reason, of: id) }
+      sides[id]?.close(reason)
     case .opened(let id, let request): owner?.tunnel(self, opened: id, request)
     case .connected: break
     case .introduced: owner?.tunnelIsSettled(self)
     case .failed: close()
     }
+  }
+
+  /// What somebody can mend is a warning; the rest is the daily life of streams.
+  private func tell(_ reason: CloseReason, of id: UInt32) {
+    let isWarning =
+      switch reason.code {
+      case .tooSlow, .violation, .busy, .refused, .unreachable, .unknownService: true
+      case .reset, .idle, .other: false
+      }
+    logger.log(
+      level: isWarning ? .warning : .debug, "Stream \(id) was closed: \(reason)",
+      metadata: ["event": "wormhole.stream.cut", "stream": "\(id)", "reason": "\(reason.code)"])
   }
 
   private func flushSides() {
