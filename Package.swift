@@ -34,6 +34,7 @@ let package = Package(
   name: "plexus",
   products: [
     .library(name: "Plexus", targets: ["Plexus"]),
+    .library(name: "Tubus", targets: ["Tubus"]),
     .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
     .executable(name: "plexus", targets: ["PlexusCLI"]),
     .executable(name: "plexus-lab", targets: ["PlexusLabTool"]),
@@ -53,13 +54,24 @@ let package = Package(
   targets: [
     // Values every core speaks: addresses, datagrams, instants. No I/O, no clock.
     .target(name: "Datagrams", swiftSettings: strict),
+    // What NIO's datagram channel cannot do: segmentation offload and hop limits by datagram, errors that close nothing.
+    .target(name: "CDatagramSockets"),
     // The one UDP socket driver, on SwiftNIO.
     .target(
       name: "DatagramSockets",
-      dependencies: ["Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: ["CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
       swiftSettings: strict),
     .target(
       name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
+    // The reliable stream through the hole: a core without I/O, and a NIO channel on top.
+    .target(
+      name: "Tubus",
+      dependencies: [
+        "Datagrams", "DatagramSockets", "CDatagramSockets", nio, nioPosix,
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
+      ],
+      swiftSettings: strict),
     .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
     .target(
       name: "Identity",
@@ -102,7 +114,9 @@ let package = Package(
     .target(
       name: "PlexusTesting",
       dependencies: [
-        "Datagrams", "STUN", "HolePunching", .product(name: "Subprocess", package: "swift-subprocess"),
+        "Datagrams", "STUN", "HolePunching", "Tubus", nio,
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
     // plexus-lab: the laboratory of network namespaces from the command line, and the demonstration.
@@ -118,6 +132,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
+      resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(
+      name: "TubusTests", dependencies: ["Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", nio, nioPosix],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     // Whole programs' worth of cores against every NAT of the simulator.
     .testTarget(name: "SimulationTests", dependencies: ["PlexusTesting", "STUN"], swiftSettings: strict),

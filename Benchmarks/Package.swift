@@ -7,6 +7,7 @@ let package = Package(
   name: "benchmarks",
   dependencies: [
     .package(name: "plexus", path: ".."),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
   ],
   targets: [
@@ -16,6 +17,16 @@ let package = Package(
         .product(name: "PlexusTesting", package: "plexus"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
+      swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
+    .executableTarget(
+      name: "tubus-benchmark",
+      dependencies: [
+        .product(name: "PlexusTesting", package: "plexus"),
+        .product(name: "Tubus", package: "plexus"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
   ]
 )

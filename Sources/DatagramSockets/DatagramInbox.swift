@@ -3,8 +3,9 @@ import DequeModule
 import NIOCore
 
 /// The tail of a UDP channel's pipeline: keeps what came in until somebody pulls it. Lives on the event loop.
-final class DatagramInbox: ChannelInboundHandler {
+final class DatagramInbox: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
+  typealias InboundOut = AddressedEnvelope<ByteBuffer>
   typealias Continuation = CheckedContinuation<Datagram?, any Error>
 
   /// Who waits, so that a cancellation never hits the wait after it.
@@ -24,6 +25,7 @@ final class DatagramInbox: ChannelInboundHandler {
   private var waiter: Waiter?
   private var cancelled: WaiterID?
   private var isClosed = false
+  private var context: ChannelHandlerContext?
 
   init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -48,6 +50,25 @@ final class DatagramInbox: ChannelInboundHandler {
   func cancel(_ id: WaiterID) {
     cancelled = id
     finish(id, with: .failure(CancellationError()))
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  /// Passes on what was not pulled to the handler behind, and leaves the pipeline to it.
+  func retire() -> EventLoopFuture<Void> {
+    guard let context else { return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+    isClosed = true
+    if let waiter { finish(waiter.id, with: .failure(ChannelError.ioOnClosedChannel)) }
+    for datagram in datagrams {
+      guard let source = try? datagram.source.socketAddress() else { continue }
+      context.fireChannelRead(
+        wrapInboundOut(AddressedEnvelope(remoteAddress: source, data: ByteBuffer(bytes: datagram.payload))))
+    }
+    if !datagrams.isEmpty { context.fireChannelReadComplete() }
+    datagrams.removeAll()
+    return context.pipeline.syncOperations.removeHandler(context: context)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -3,7 +3,7 @@ import NIOCore
 
 extension Endpoint {
   /// Reads a NIO address, IPv4-mapped ones as IPv4; nil for a Unix domain socket.
-  init?(_ address: SocketAddress) {
+  package init?(_ address: SocketAddress) {
     switch address {
     case .v4(let inner):
       let bits = UInt32(bigEndian: inner.address.sin_addr.s_addr)

@@ -1,7 +1,8 @@
+import CDatagramSockets
 import Datagrams
+import Glibc
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A bound, unconnected UDP socket whose datagrams are pulled by one reader at a time.
 ///
@@ -9,10 +10,15 @@ import Synchronization
 /// call for on purpose) are not reported as failures of later calls. SO_REUSEADDR is not set: a UDP port is free in the
 /// moment its socket is closed, and two sockets that share a port would steal each other's datagrams. Datagrams that
 /// nobody pulls are dropped past a bound.
+///
+/// SwiftNIO reads and waits. Sending goes to the kernel directly: NIO closes a channel whose send fails, and a passage must outlive
+/// the moment in which a laptop has no network.
 public final class UDPSocket: Sendable {
   /// The address that was asked for, with the port that the kernel gave.
   public let localEndpoint: Endpoint
   private let channel: any Channel
+  /// Valid for as long as the channel is open, which is checked on its event loop.
+  private let descriptor: CInt
   private let inbox: NIOLoopBound<DatagramInbox>
 
   /// Binds a UDP socket; port 0 takes any free one.
@@ -21,31 +27,27 @@ public final class UDPSocket: Sendable {
   public static func bind(
     to local: Endpoint, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
   ) async throws -> UDPSocket {
-    // NIO does not close a channel that could not be bound.
-    let unbound = Mutex<(any Channel)?>(nil)
+    let descriptor = SocketName(local).withSocketAddress { plexus_udp_bind($0, $1) }
+    guard descriptor >= 0 else { throw UDPSocketError(bindingTo: local, errno: -descriptor) }
     do {
       let eventLoop = group.next()
       let (channel, inbox) = try await DatagramBootstrap(group: eventLoop)
-        .channelInitializer { channel in
-          unbound.withLock { $0 = channel }
-          return channel.eventLoop.makeSucceededVoidFuture()
-        }
         .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
-        .bind(to: local.socketAddress())
+        .withBoundSocket(descriptor)
         .flatMapThrowing { channel in
           let inbox = DatagramInbox(eventLoop: channel.eventLoop)
           try channel.pipeline.syncOperations.addHandler(inbox)
           return (channel, NIOLoopBound(inbox, eventLoop: channel.eventLoop))
         }.get()
-      return UDPSocket(channel: channel, inbox: inbox, requested: local)
+      return UDPSocket(channel: channel, descriptor: descriptor, inbox: inbox, requested: local)
     } catch {
-      try? await unbound.withLock { $0 }?.close()
-      throw UDPSocketError(bindingTo: local, underlying: error)
+      throw UDPSocketError(bindingTo: local, errno: (error as? IOError)?.errnoCode ?? EIO)
     }
   }
 
-  private init(channel: any Channel, inbox: NIOLoopBound<DatagramInbox>, requested: Endpoint) {
+  private init(channel: any Channel, descriptor: CInt, inbox: NIOLoopBound<DatagramInbox>, requested: Endpoint) {
     self.channel = channel
+    self.descriptor = descriptor
     self.inbox = inbox
     self.localEndpoint = channel.localAddress.flatMap(Endpoint.init) ?? requested
   }
@@ -69,42 +71,55 @@ public final class UDPSocket: Sendable {
 
   /// Sends one datagram and returns once the kernel has taken it.
   ///
-  /// - Throws: the kernel's refusal, such as "network is unreachable". The socket stays usable.
+  /// - Throws: ``UDPSocketError`` for the kernel's refusal, such as "network is unreachable". The socket stays usable.
   public func send(_ transmit: Transmit) async throws {
     guard transmit.destination.address.family == localEndpoint.address.family else {
       throw UDPSocketError(sendingTo: transmit.destination, from: localEndpoint)
     }
-    let address = try transmit.destination.socketAddress()
-    try await channel.eventLoop.flatSubmit { [channel, family = localEndpoint.address.family] in
-      let envelope = AddressedEnvelope(
-        remoteAddress: address, data: channel.allocator.buffer(bytes: transmit.payload))
-      guard let hopLimit = transmit.hopLimit else { return channel.writeAndFlush(envelope) }
-      return Self.send(envelope, hopLimit: hopLimit, family: family, over: channel)
-    }.get()
-  }
-
-  /// Sets the hop limit for this one datagram. The write leaves in the same turn of the event loop, so that no other
-  /// datagram gets it, unless the socket's buffer is full: then others may share it until this one has left.
-  private static func send(
-    _ envelope: AddressedEnvelope<ByteBuffer>, hopLimit: UInt8, family: IPAddress.Family, over channel: any Channel
-  ) -> EventLoopFuture<Void> {
-    let option: ChannelOptions.Types.SocketOption =
-      family == .v4
-      ? .init(level: .ip, name: .init(rawValue: IP_TTL)) : .init(level: .ipv6, name: .init(rawValue: IPV6_UNICAST_HOPS))
-    do {
-      guard let options = channel.syncOptions else { return channel.writeAndFlush(envelope) }
-      try options.setOption(option, value: .init(hopLimit))
-      let sent = channel.writeAndFlush(envelope)
-      // -1 restores the system's default, for both families.
-      sent.assumeIsolated().whenComplete { _ in try? options.setOption(option, value: -1) }
-      return sent
-    } catch {
-      return channel.eventLoop.makeFailedFuture(error)
+    let name = SocketName(transmit.destination)
+    // A full socket buffer empties within milliseconds.
+    for attempt in 1...100 {
+      let failure = try await channel.eventLoop.submit { [channel, descriptor] in
+        guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
+        return transmit.payload.withUnsafeBytes { bytes in
+          name.withSocketAddress {
+            plexus_udp_send(descriptor, bytes.baseAddress, bytes.count, 0, CInt(transmit.hopLimit ?? 0), $0, $1)
+          }
+        }
+      }.get()
+      guard failure != 0 else { return }
+      guard failure == EAGAIN, attempt < 100 else {
+        throw UDPSocketError(sendingTo: transmit.destination, errno: failure)
+      }
+      try await Task.sleep(for: .milliseconds(1))
     }
   }
 
   /// Closes the socket and returns once the kernel has freed the port. Closing twice does nothing.
   public func close() async {
     try? await channel.close().get()
+  }
+
+  /// Hands the socket to a handler that reads its datagrams from now on, those that nobody pulled included.
+  ///
+  /// The ``UDPSocket`` keeps being what closes the socket; its ``receive(until:)`` must not be called any more.
+  ///
+  /// - Parameter makeHandler: Called on the socket's event loop, with the channel and the descriptor, which is valid as long as the
+  ///   channel is open.
+  /// - Throws: `ChannelError.ioOnClosedChannel` if the socket was closed.
+  package func handOver<Handler: ChannelInboundHandler & SendableMetatype>(
+    _ makeHandler: @escaping @Sendable (any Channel, CInt) throws -> Handler
+  ) async throws -> NIOLoopBound<Handler> where Handler.InboundIn == AddressedEnvelope<ByteBuffer> {
+    try await channel.eventLoop.flatSubmit { [channel, descriptor, inbox] in
+      guard channel.isActive else { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+      do {
+        let handler = try makeHandler(channel, descriptor)
+        let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+        try channel.pipeline.syncOperations.addHandler(handler)
+        return inbox.value.retire().map { bound }
+      } catch {
+        return channel.eventLoop.makeFailedFuture(error)
+      }
+    }.get()
   }
 }

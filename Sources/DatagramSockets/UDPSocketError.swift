@@ -1,19 +1,20 @@
 import Datagrams
 import Glibc
-import NIOCore
 
 /// Why a UDP socket could not be had or used: one sentence that says what to do.
 public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
   /// What went wrong, for programs.
-  public enum Code: Sendable { case portTaken, addressNotLocal, notPermitted, familyMismatch, other }
+  public enum Code: Sendable { case portTaken, addressNotLocal, notPermitted, familyMismatch, sendRefused, other }
 
   /// What went wrong, for programs.
   public var code: Code
   /// What went wrong and what to do, for people.
   public var description: String
+  /// The kernel's words alone, where a kernel refused a send.
+  public var reason: String?
 
-  init(bindingTo local: Endpoint, underlying: any Error) {
-    switch (underlying as? IOError)?.errnoCode {
+  init(bindingTo local: Endpoint, errno: CInt) {
+    switch errno {
     case EADDRINUSE:
       self.init(
         code: .portTaken,
@@ -29,7 +30,7 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
         code: .notPermitted,
         description: "UDP port \(local.port) may not be bound by this user; choose one above 1023")
     default:
-      self.init(code: .other, description: "cannot bind UDP \(local): \(underlying)")
+      self.init(code: .other, description: "cannot bind UDP \(local): \(Self.text(errno))")
     }
   }
 
@@ -40,8 +41,17 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
         + "bind it to an \(destination.address.family) address")
   }
 
-  private init(code: Code, description: String) {
+  init(sendingTo destination: Endpoint, errno: CInt) {
+    self.init(
+      code: .sendRefused, description: "cannot send to \(destination): \(Self.text(errno)); see that this host has a network",
+      reason: Self.text(errno))
+  }
+
+  private static func text(_ errno: CInt) -> String { String(cString: strerror(errno)) }
+
+  private init(code: Code, description: String, reason: String? = nil) {
     self.code = code
     self.description = description
+    self.reason = reason
   }
 }

@@ -105,6 +105,6 @@ public enum STUNClient {
   }
 
   static func reason(of error: any Error) -> String {
-    (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+    (error as? UDPSocketError)?.reason ?? "\(error)"
   }
 }

@@ -1,0 +1,9 @@
+import ArgumentParser
+
+@main
+struct TubusBenchmark: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tubus-benchmark",
+    abstract: "Measures tubus streams; prints figures and asserts nothing.",
+    subcommands: [Loopback.self, Send.self, Receive.self])
+}

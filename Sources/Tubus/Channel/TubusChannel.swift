@@ -1,0 +1,294 @@
+import Datagrams
+import NIOCore
+import Synchronization
+
+/// A tubus connection as a NIO channel of `ByteBuffer`s: NIOSSL, NIOHTTP and every other handler work on it unchanged.
+///
+/// - Reading follows `autoRead` and `read()`: what is not read stays with the connection, whose window then closes to the peer.
+/// - A write's promise is fulfilled when its last byte has left for the first time; the channel is unwritable while more than
+///   ``TubusConfiguration/maximumUnsent`` bytes wait for that.
+/// - `close()` delivers what was flushed, then shuts down. To end it at once trigger ``TubusAbort`` as a user outbound event.
+/// - `close(mode: .output)` and `.input` fail: the wire knows no half-closed stream.
+/// - When the peer closes, what it had sent is read first, then the channel becomes inactive. Any other ending but our own is
+///   fired as an error before, a ``TubusEnding``.
+final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
+  // @unchecked: `isWritable`, `isActive` and `closeFuture` may be asked from anywhere and are atomic or constant, all else is
+  // touched on the event loop only, as NIO's own channels do it.
+
+  let eventLoop: any EventLoop
+  let parent: (any Channel)?
+  let allocator = ByteBufferAllocator()
+  let remoteEndpoint: Endpoint
+  private let remote: SocketAddress?
+  /// It lets go of the channel when the connection has ended.
+  private let driver: TubusDriver
+  var connection: TubusConnection
+
+  private var pipelineStorage: ChannelPipeline?
+  private let closePromise: EventLoopPromise<Void>
+  private let active = Atomic(false)
+  private let writable = Atomic(true)
+
+  private var autoRead = true
+  private var isReadPending = false
+  private var isDelivering = false
+  private var waterMark: ChannelOptions.Types.WriteBufferWaterMark
+  private var unflushed: [(bytes: ByteBuffer, promise: EventLoopPromise<Void>?)] = []
+  private var unflushedBytes = 0
+  private var promises: [(offset: UInt64, promise: EventLoopPromise<Void>)] = []
+  private var isClosing = false
+  private var isClosed = false
+  private var ending: TubusEnding?
+
+  init(connection: TubusConnection, remote: Endpoint, driver: TubusDriver, parent: any Channel) {
+    eventLoop = parent.eventLoop
+    self.parent = parent
+    self.driver = driver
+    self.connection = connection
+    remoteEndpoint = remote
+    self.remote = try? SocketAddress(ipAddress: "\(remote.address)", port: Int(remote.port))
+    closePromise = parent.eventLoop.makePromise()
+    let high = max(connection.configuration.maximumUnsent, 2)
+    waterMark = .init(low: high / 2, high: high)
+    pipelineStorage = ChannelPipeline(channel: self)
+  }
+
+  // MARK: Channel
+
+  var pipeline: ChannelPipeline {
+    // Set in `init` and never taken back.
+    guard let pipelineStorage else { preconditionFailure("a channel has a pipeline") }
+    return pipelineStorage
+  }
+  var closeFuture: EventLoopFuture<Void> { closePromise.futureResult }
+  var localAddress: SocketAddress? { parent?.localAddress }
+  var remoteAddress: SocketAddress? { remote }
+  var isWritable: Bool { writable.load(ordering: .relaxed) }
+  var isActive: Bool { active.load(ordering: .relaxed) }
+  var _channelCore: any ChannelCore { self }
+
+  func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
+    eventLoop.submit { try self.setOption0(option, value: value) }
+  }
+
+  func getOption<Option: ChannelOption>(_ option: Option) -> EventLoopFuture<Option.Value> {
+    eventLoop.submit { try self.getOption0(option) }
+  }
+
+  private func setOption0<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
+    switch (option, value) {
+    case (is ChannelOptions.Types.AutoReadOption, let value as Bool):
+      let wasOn = autoRead
+      autoRead = value
+      if value, !wasOn, isActive { pipeline.syncOperations.read() }
+    case (is ChannelOptions.Types.WriteBufferWaterMarkOption, let value as ChannelOptions.Types.WriteBufferWaterMark):
+      waterMark = value
+      updateWritability()
+    // Handlers for TCP set it; there is nothing to allow.
+    case (is ChannelOptions.Types.AllowRemoteHalfClosureOption, _): break
+    default: throw ChannelError.operationUnsupported
+    }
+  }
+
+  private func getOption0<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
+    let value: Any
+    switch option {
+    case is ChannelOptions.Types.AutoReadOption: value = autoRead
+    case is ChannelOptions.Types.WriteBufferWaterMarkOption: value = waterMark
+    case is ChannelOptions.Types.AllowRemoteHalfClosureOption: value = false
+    case is ChannelOptions.Types.BufferedWritableBytesOption: value = waitingBytes
+    case is TubusStatisticsOption: value = connection.statistics
+    default: throw ChannelError.operationUnsupported
+    }
+    guard let value = value as? Option.Value else { throw ChannelError.operationUnsupported }
+    return value
+  }
+
+  struct SynchronousOptions: NIOSynchronousChannelOptions {
+    let channel: TubusChannel
+    func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
+      try channel.setOption0(option, value: value)
+    }
+    func getOption<Option: ChannelOption>(_ option: Option) throws -> Option.Value { try channel.getOption0(option) }
+  }
+  var syncOptions: (any NIOSynchronousChannelOptions)? { SynchronousOptions(channel: self) }
+
+  // MARK: ChannelCore
+
+  func localAddress0() throws -> SocketAddress {
+    guard let localAddress else { throw ChannelError.operationUnsupported }
+    return localAddress
+  }
+
+  func remoteAddress0() throws -> SocketAddress {
+    guard let remote else { throw ChannelError.operationUnsupported }
+    return remote
+  }
+
+  func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
+  func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
+  func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
+
+  func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard !isClosing, !isClosed else {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      return
+    }
+    let bytes = unwrapData(data, as: ByteBuffer.self)
+    unflushed.append((bytes, promise))
+    unflushedBytes += bytes.readableBytes
+    updateWritability()
+  }
+
+  func flush0() {
+    guard !unflushed.isEmpty else { return }
+    for (bytes, promise) in unflushed {
+      connection.write(bytes)
+      if let promise { promises.append((connection.writtenOffset, promise)) }
+    }
+    unflushed.removeAll(keepingCapacity: true)
+    unflushedBytes = 0
+    driver.serve(self)
+  }
+
+  func read0() {
+    isReadPending = true
+    if !isDelivering { driver.serve(self) }
+  }
+
+  func close0(error: any Error, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    guard mode == .all else {
+      promise?.fail(ChannelError.operationUnsupported)
+      return
+    }
+    guard !isClosed else {
+      promise?.fail(ChannelError.alreadyClosed)
+      return
+    }
+    if let promise { closePromise.futureResult.cascade(to: promise) }
+    guard !isClosing else { return }
+    isClosing = true
+    failUnflushed(ChannelError.ioOnClosedChannel)
+    guard ending == nil else { return finish() }
+    connection.close(now: driver.now)
+    driver.serve(self)
+  }
+
+  func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) {
+    guard event is TubusAbort else {
+      promise?.fail(ChannelError.operationUnsupported)
+      return
+    }
+    isClosing = true
+    failUnflushed(TubusEnding.aborted)
+    connection.abort(now: driver.now)
+    promise?.succeed()
+    driver.serve(self)
+  }
+
+  func channelRead0(_ data: NIOAny) {
+    // Nobody in the pipeline wanted it.
+  }
+
+  func errorCaught0(error: any Error) {}
+
+  // MARK: What the driver says
+
+  /// The peer is there; the pipeline is set up.
+  func activate() {
+    active.store(true, ordering: .relaxed)
+    pipeline.syncOperations.fireChannelRegistered()
+    pipeline.syncOperations.fireChannelActive()
+    if autoRead { pipeline.syncOperations.read() }
+  }
+
+  /// The connection ended.
+  func end(_ ending: TubusEnding) {
+    self.ending = ending
+    deliver()
+    // A reader that was held back gets the rest first.
+    if isClosing || connection.readableBytes == 0 || ending != .closedByPeer { finish() }
+  }
+
+  /// Hands over what came in, if the application asked for it.
+  func deliver() {
+    guard isActive, !isClosing, !isDelivering else { return }
+    isDelivering = true
+    defer { isDelivering = false }
+    while isReadPending, connection.readableBytes > 0 {
+      isReadPending = false
+      // Few at a time, so that other connections have their turn.
+      var left = 8
+      while left > 0, isActive, !isClosing, let bytes = connection.read(now: driver.now) {
+        pipeline.syncOperations.fireChannelRead(NIOAny(bytes))
+        left -= 1
+      }
+      guard isActive else { return }
+      pipeline.syncOperations.fireChannelReadComplete()
+      if autoRead, !isClosing { pipeline.syncOperations.read() }
+    }
+    if ending != nil, connection.readableBytes == 0 { finish() }
+  }
+
+  /// Fulfils the promises of what has left, and tells whether more may be written.
+  func update() {
+    if !promises.isEmpty {
+      let sent = connection.writtenOffset - UInt64(connection.unsentBytes)
+      let count = promises.prefix { $0.offset <= sent }.count
+      if count > 0 {
+        let fulfilled = promises.prefix(count)
+        promises.removeFirst(count)
+        for (_, promise) in fulfilled { promise.succeed() }
+      }
+    }
+    updateWritability()
+  }
+
+  private var waitingBytes: Int { unflushedBytes + connection.unsentBytes }
+
+  private func updateWritability() {
+    let waiting = waitingBytes
+    let isNow = isWritable ? waiting <= waterMark.high : waiting < waterMark.low
+    guard isNow != isWritable, !isClosed else { return }
+    writable.store(isNow, ordering: .relaxed)
+    if isActive { pipeline.syncOperations.fireChannelWritabilityChanged() }
+  }
+
+  private func failUnflushed(_ error: any Error) {
+    let failed = unflushed
+    unflushed.removeAll()
+    unflushedBytes = 0
+    for (_, promise) in failed { promise?.fail(error) }
+  }
+
+  private func finish() {
+    guard !isClosed else { return }
+    isClosed = true
+    isClosing = true
+    let reason = ending ?? .aborted
+    failUnflushed(reason)
+    let failed = promises
+    promises.removeAll()
+    for (_, promise) in failed { promise.fail(reason) }
+    let wasActive = active.exchange(false, ordering: .relaxed)
+    if wasActive {
+      switch reason {
+      case .closed, .closedByPeer, .aborted: break
+      case .notLinked, .silent, .replaced: pipeline.syncOperations.fireErrorCaught(reason)
+      }
+      pipeline.syncOperations.fireChannelInactive()
+      pipeline.syncOperations.fireChannelUnregistered()
+    }
+    // After all that is under way in the pipeline.
+    eventLoop.assumeIsolated().execute {
+      self.removeHandlers(pipeline: self.pipeline)
+      self.closePromise.succeed()
+    }
+  }
+}
+
+/// A user outbound event that ends a tubus channel at once: what is under way may be lost.
+public struct TubusAbort: Sendable {
+  /// The event.
+  public init() {}
+}

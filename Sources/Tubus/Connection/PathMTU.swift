@@ -1,0 +1,96 @@
+import Datagrams
+
+/// Finds the largest datagram that passes (RFC 8899): pings of the size to be tried, padded with what every reader skips.
+///
+/// Moves must be sent again as they were cut, so none is cut larger than what has been seen to pass. That is why data begins at
+/// ``base`` and not at the full size: the first round trip finds out.
+struct PathMTU {
+  /// Every IPv6 path takes packets of 1280 bytes, of which 48 are headers; 32 are left to tunnels. RFC 9000 has the same number.
+  static let base = 1200
+  /// What IPv4 guarantees to be put together: 576 bytes less 28.
+  static let floor = 548
+  /// Nearer than this is near enough.
+  private static let precision = 16
+  /// A size is given up after this many probes (RFC 8899, MAX_PROBES).
+  private static let attempts = 3
+  /// Larger sizes are tried again now and then (RFC 8899, PMTU_RAISE_TIMER).
+  private static let raiseInterval: Nanoseconds = 600 * .second
+
+  /// What has been seen to pass, or is held to.
+  private(set) var size: Int
+  private let maximum: Int
+  /// The smallest size that did not pass, and above.
+  private var tooLarge: Int
+  private var probed: (size: Int, attempts: Int)?
+  /// When to probe next; nil while an answer is waited for, or nothing is left to find out.
+  private(set) var deadline: Instant?
+  private var isStarted = false
+
+  init(maximum: Int) {
+    self.maximum = min(max(maximum, Self.floor), DatagramBatch.maximumBytes)
+    size = min(Self.base, self.maximum)
+    tooLarge = self.maximum + 1
+  }
+
+  /// The path is there: find out what it takes.
+  mutating func start(now: Instant) {
+    isStarted = true
+    if size < maximum { deadline = now }
+  }
+
+  /// The size to probe with now. The probe counts as lost at `answerBy`, unless ``passed(_:now:)`` comes first.
+  mutating func nextProbe(now: Instant, answerBy: Instant) -> Int? {
+    guard isStarted, let due = deadline, now >= due else { return nil }
+    if let last = probed {
+      guard last.attempts < Self.attempts else {
+        failed(last.size, now: now)
+        return nextProbe(now: now, answerBy: answerBy)
+      }
+      probed = (last.size, last.attempts + 1)
+    } else {
+      if tooLarge <= size + Self.precision {
+        // Settled; the path may have grown when this comes again.
+        tooLarge = maximum + 1
+        deadline = size < maximum ? now : nil
+        return size < maximum ? nextProbe(now: now, answerBy: answerBy) : nil
+      }
+      // The largest first: most paths take it.
+      probed = (tooLarge > maximum ? maximum : (size + tooLarge) / 2, 1)
+    }
+    deadline = answerBy
+    return probed?.size
+  }
+
+  /// A datagram of `passed` bytes arrived.
+  mutating func passed(_ passed: Int, now: Instant) {
+    size = max(size, passed)
+    guard let probed, probed.size <= size else { return }
+    self.probed = nil
+    settleOrContinue(now: now)
+  }
+
+  /// A datagram of `size` bytes cannot pass, by the kernel's word or for want of an answer.
+  mutating func failed(_ failed: Int, now: Instant) {
+    guard failed > size else { return }
+    tooLarge = min(tooLarge, failed)
+    probed = nil
+    settleOrContinue(now: now)
+  }
+
+  /// Nothing of the current size passes any more, although the peer is there.
+  mutating func isBlackHole(now: Instant) {
+    guard size > Self.floor else { return }
+    tooLarge = size
+    size = size > Self.base ? Self.base : Self.floor
+    probed = nil
+    deadline = now
+  }
+
+  private mutating func settleOrContinue(now: Instant) {
+    if tooLarge > size + Self.precision, size < maximum {
+      deadline = now
+    } else {
+      deadline = size < maximum ? now.adding(Self.raiseInterval) : nil
+    }
+  }
+}
