@@ -35,8 +35,10 @@ let package = Package(
   products: [
     .library(name: "Plexus", targets: ["Plexus"]),
     .library(name: "Tubus", targets: ["Tubus"]),
+    .library(name: "Wormhole", targets: ["Wormhole"]),
     .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
     .executable(name: "plexus", targets: ["PlexusCLI"]),
+    .executable(name: "wormhole", targets: ["WormholeCLI"]),
     .executable(name: "plexus-lab", targets: ["PlexusLabTool"]),
   ],
   dependencies: [
@@ -88,8 +90,14 @@ let package = Package(
     .target(
       name: "Wormhole",
       dependencies: [
-        "Datagrams", "DatagramSockets", nio, nioPosix, logging,
+        "Datagrams", "DatagramSockets", "Tubus", nio, nioPosix, logging,
         .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "WormholeCLI",
+      dependencies: [
+        "Wormhole", "Tubus", "Datagrams", "CLISupport", logging, nio, nioPosix,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),

@@ -36,6 +36,7 @@ public struct TunnelPolicy: Hashable, Sendable {
   ) async throws {
     while true {
       let channel = try await build(by: connector, on: eventLoop, logger: logger)
+      let start = ContinuousClock.now
       logger.info("The tunnel to \(connector.description) is up", metadata: ["event": "wormhole.tunnel.up"])
       do {
         try await use(channel)
@@ -48,7 +49,8 @@ public struct TunnelPolicy: Hashable, Sendable {
         guard isRetrying else { throw error }
         logger.warning("\(error)", metadata: ["event": "wormhole.tunnel.lost"])
       }
-      try await Task.sleep(for: pause)
+      // At once, unless tunnels break as fast as they are built.
+      try await Task.sleep(until: start + pause)
     }
   }
 

@@ -124,6 +124,8 @@ final class TunnelHandler: ChannelInboundHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     counters.tunnels.add(1, ordering: .relaxed)
+    // A channel that is closed already tells nobody else.
+    context.channel.closeFuture.assumeIsolated().whenComplete { _ in self.conclude() }
     if context.channel.isActive { begin(context) }
   }
 
