@@ -13,7 +13,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
   "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
-  logging,
+  "Wormhole", logging, nio,
 ]
 let fuzzing: [Target] =
   isFuzzing
@@ -61,7 +61,9 @@ let package = Package(
     // The one UDP socket driver, on SwiftNIO.
     .target(
       name: "DatagramSockets",
-      dependencies: ["CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: strict),
     .target(
       name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),

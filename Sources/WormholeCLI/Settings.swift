@@ -25,7 +25,8 @@ struct Settings: Sendable {
     case "export": purpose = .exporting(try Self.services(options.service, form: "[NAME=]ADDRESS:PORT[/udp]"))
     case "import": purpose = .importing(try Self.services(options.service, form: "[ADDRESS:]PORT[=NAME][/udp]"))
     case let other?: throw CommandFailure(.usage, "--purpose is export or import, not \"\(other)\"")
-    case nil: throw CommandFailure(.usage, "--purpose is missing: export where the service is, import where its clients are")
+    case nil:
+      throw CommandFailure(.usage, "--purpose is missing: export where the service is, import where its clients are")
     }
     gateway = try Self.endpoint(options.gateway, of: "gateway", example: "0.0.0.0:40001")
     faraway = try Self.endpoint(options.faraway, of: "faraway", example: "203.0.113.7:40002")
@@ -36,7 +37,9 @@ struct Settings: Sendable {
     }
     if let obscure = options.obscure {
       // Not shown: it is a secret.
-      guard let number = UInt64(obscure) else { throw CommandFailure(.usage, "--obscure is a decimal number of 64 bits") }
+      guard let number = UInt64(obscure) else {
+        throw CommandFailure(.usage, "--obscure is a decimal number of 64 bits")
+      }
       secret = number
     } else {
       secret = 0

@@ -18,13 +18,15 @@ struct WormholeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Remote UDP endpoint of the tunnel.", valueName: "address:port"))
   var faraway: String?
 
-  @Option(help: ArgumentHelp("64-bit number that both ends know, which masks the tunnel; 0 masks nothing. (default: 0)"))
+  @Option(
+    help: ArgumentHelp("64-bit number that both ends know, which masks the tunnel; 0 masks nothing. (default: 0)"))
   var obscure: String?
 
   @Flag(help: "Go on for ever: wait for the far end, and build the tunnel again when it breaks.")
   var retry = false
 
-  @Flag(help: "Show peers, streams, bytes and rates: in the last line of a terminal, else in the log every ten seconds.")
+  @Flag(
+    help: "Show peers, streams, bytes and rates: in the last line of a terminal, else in the log every ten seconds.")
   var status = false
 
   @Option(help: ArgumentHelp("File to append the log to; %p is the process id.", valueName: "file"))

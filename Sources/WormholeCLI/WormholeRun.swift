@@ -47,7 +47,9 @@ struct WormholeRun: Sendable {
     }
     let result: Result<Void, any Error>
     do {
-      try await keepTunnel(.connecting, on: importer.eventLoop, status: { importer.status }) { try await importer.run($0) }
+      try await keepTunnel(.connecting, on: importer.eventLoop, status: { importer.status }) {
+        try await importer.run($0)
+      }
       result = .success(())
     } catch {
       result = .failure(error)

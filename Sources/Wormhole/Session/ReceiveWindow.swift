@@ -9,7 +9,7 @@ struct ReceiveWindow: Hashable, Sendable {
   /// How large the window would be if memory were free.
   private(set) var wanted: UInt64
   /// The limit when the window grew last: who was stopped before that learns of the growth by itself.
-  private var grownAt: UInt64 = 0
+  private var grownAt: UInt64
   /// Nothing more will come.
   private(set) var isEnded = false
 
@@ -20,6 +20,8 @@ struct ReceiveWindow: Hashable, Sendable {
     self.limits = limits
     limit = isNegotiated ? UInt64(limits.initialWindow) : .max
     wanted = UInt64(limits.firstWindow)
+    // The first grant is always on its way.
+    grownAt = UInt64(limits.initialWindow)
   }
 
   /// Bytes that came and have not left.

@@ -31,6 +31,9 @@ final class TCPSide: ChannelInboundHandler, LocalSide {
   var isTouched = false
 
   private var hasInputEnded = false
+  /// What a client said that ended before there was a tunnel for it: the end makes the channel read all that the kernel holds, asked
+  /// or not.
+  private var early: [ByteBuffer] = []
   /// The tunnel will bring no more.
   private var isFinishing = false
   private var hasOutputEnded = false
@@ -48,6 +51,9 @@ final class TCPSide: ChannelInboundHandler, LocalSide {
   /// Gives the side its stream. Before, nothing is read.
   func begin(_ id: UInt32, of tunnel: TunnelHandler) {
     stream = (tunnel, id)
+    for bytes in early { tunnel.send(bytes, on: id) }
+    early = []
+    if hasInputEnded { tunnel.finish(id) }
     readIfWanted()
   }
 
@@ -163,8 +169,9 @@ final class TCPSide: ChannelInboundHandler, LocalSide {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard !isClosing, let stream else { return }
-    stream.tunnel.send(unwrapInboundIn(data), on: stream.id)
+    guard !isClosing else { return }
+    let bytes = unwrapInboundIn(data)
+    if let stream { stream.tunnel.send(bytes, on: stream.id) } else { early.append(bytes) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) { readIfWanted() }

@@ -72,7 +72,9 @@ import Wormhole
     policy.isRetrying = true
     policy.pause = .milliseconds(20)
     let keeping = Task { [policy] in
-      try await policy.keepTunnel(by: connector, on: importer.eventLoop, logger: log.logger) { try await importer.run($0) }
+      try await policy.keepTunnel(by: connector, on: importer.eventLoop, logger: log.logger) {
+        try await importer.run($0)
+      }
     }
     let port = importer.localAddresses[0].port ?? 0
     for round in 1...3 {

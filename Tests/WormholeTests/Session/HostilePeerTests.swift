@@ -49,11 +49,19 @@ import Testing
     #expect(end.records[1]?.received == 1)
   }
 
+  /// A hundredth of the defaults, for debug builds.
+  private static var small: SessionLimits {
+    var limits = SessionLimits()
+    limits.slowStream = 80 << 10
+    limits.held = 320 << 10
+    return limits
+  }
+
   @Test func aSlowStreamOfTheOldWireIsClosedAlone() {
-    let end = OurEnd(.exporter)
+    let end = OurEnd(.exporter, limits: Self.small)
     end.isPrompt = false
     end.receive(Self.frame(0, []) + Self.frame(1, []))
-    let block = [UInt8](repeating: 1, count: 1 << 20)
+    let block = [UInt8](repeating: 1, count: 10 << 10)
     for _ in 0..<12 { end.receive(Self.frame(0, block)) }
     #expect(end.records[0]?.reason?.code == .tooSlow)
     end.receive(Self.frame(1, [1]))
@@ -62,9 +70,9 @@ import Testing
 
   /// Also when each was closed by the peer, so that only our local side holds it up.
   @Test(arguments: [false, true]) func allSlowStreamsTogetherAreBounded(areClosed: Bool) {
-    let end = OurEnd(.exporter)
+    let end = OurEnd(.exporter, limits: Self.small)
     end.isPrompt = false
-    let block = [UInt8](repeating: 1, count: 1 << 20)
+    let block = [UInt8](repeating: 1, count: 10 << 10)
     for id in 0..<20 as Range<UInt32> {
       end.receive(Self.frame(id, []))
       for _ in 0..<5 { end.receive(Self.frame(id, block)) }
