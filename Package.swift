@@ -166,7 +166,11 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "WormholeTests", dependencies: ["Wormhole", "PlexusTesting", logging], swiftSettings: strict),
+    .testTarget(
+      name: "WormholeTests",
+      dependencies: ["Wormhole", "Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", logging, nio, nioPosix],
+      swiftSettings: strict),
+    .testTarget(name: "WormholeCLITests", dependencies: ["WormholeCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),

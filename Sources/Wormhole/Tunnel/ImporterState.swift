@@ -22,11 +22,10 @@ final class ImporterState: TunnelOwner {
   private var line: [ObjectIdentifier] = []
   private var hasWarned = false
 
-  /// A Swift far end speaks at once, so what takes longer than this beyond the connection's own time is an old one. Clients that came
-  /// before the tunnel wait that long at most for the better wire.
-  private static let courtesy = TimeAmount.milliseconds(500)
   /// A service that only a Swift far end can have is worth a longer wait.
   private static let insistence = TimeAmount.seconds(5)
+
+  private var courtesy: TimeAmount { .nanoseconds(configuration.helloPatience.nanoseconds) }
 
   init(
     eventLoop: any EventLoop, configuration: WormholeImporter.Configuration, counters: WormholeCounters, logger: Logger
@@ -47,7 +46,7 @@ final class ImporterState: TunnelOwner {
       logger: logger, end: end)
     tunnel = handler
     hasWarned = false
-    settling = [Self.courtesy, Self.insistence].map { time in
+    settling = [courtesy, Self.insistence].map { time in
       eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.openWaiting() }
     }
     do { try channel.pipeline.syncOperations.addHandler(handler) } catch {
@@ -69,8 +68,8 @@ final class ImporterState: TunnelOwner {
   /// Whether a request can be put to the far end now.
   func readyTunnel(for request: StreamRequest) -> TunnelHandler? {
     guard let tunnel, tunnel.isUp else { return nil }
-    guard tunnel.features == nil else { return tunnel }
-    let patience = request.isPlain ? Self.courtesy : Self.insistence
+    guard tunnel.features == nil, !configuration.isPlain else { return tunnel }
+    let patience = request.isPlain ? courtesy : Self.insistence
     return tunnel.start + patience <= .now() ? tunnel : nil
   }
 

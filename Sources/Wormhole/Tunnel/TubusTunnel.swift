@@ -17,6 +17,7 @@ public actor TubusTunnel: TunnelConnector {
   private let configuration: TubusConfiguration
   private var endpoint: TubusEndpoint?
   private var accepted: AsyncStream<any Channel>?
+  private var isClosed = false
 
   /// Unsent bytes that a tunnel may hold: less, and the path runs dry between two turns of the event loop; more, and what a small
   /// stream says waits longer behind what a large one said before.
@@ -37,6 +38,7 @@ public actor TubusTunnel: TunnelConnector {
   ///
   /// - Throws: ``WormholeError`` when the port is taken or the address is not of this host.
   public func open(on eventLoop: any EventLoop) async throws {
+    guard !isClosed else { throw WormholeError(.tunnelImpossible, "the tunnel's UDP port was given back") }
     guard endpoint == nil else { return }
     do {
       endpoint = try await TubusEndpoint.bind(to: local, on: eventLoop)
@@ -55,13 +57,17 @@ public actor TubusTunnel: TunnelConnector {
         return try await endpoint.connect(to: remote, configuration, initializer: Self.prepare)
       } catch TubusEnding.notLinked {
         throw unanswered
+      } catch let error as TubusEndpointError {
+        // The one before is still being shut down.
+        throw WormholeError(.farEndUnreachable, "\(error)")
       }
     case .accepting: return try await accept(by: endpoint)
     }
   }
 
-  /// Gives the UDP port back.
+  /// Gives the UDP port back, for good.
   public func close() async {
+    isClosed = true
     accepted = nil
     await endpoint?.close()
     endpoint = nil

@@ -17,6 +17,9 @@ public final class WormholeImporter: Sendable {
     public var waitingClients = 256
     /// Whether to offer more than the old wire to the far end.
     public var isPlain = false
+    /// How long clients that come with a new tunnel wait for the far end to say that it knows more than the old wire. A Swift one says
+    /// so at once, so this is for the path's and the machine's moods; with a C++ one it is the first second only that costs anything.
+    public var helloPatience = Duration.seconds(1)
     var limits = SessionLimits()
     var features: Hello.Features? { isPlain ? nil : .all }
 

@@ -8,18 +8,23 @@ import Wormhole
 @Suite(.timeLimit(.minutes(2))) struct TunnelLifeTests {
   @Test func clientsThatComeBeforeTheTunnelWaitForIt() async throws {
     let service = try await TestService.start(.count)
+    var configuration = WormholeImporter.Configuration()
+    configuration.helloPatience = .seconds(30)
+    configuration.clientPatience = .seconds(30)
     let importer = try await WormholeImporter.listen(
-      for: [ImportedService(address: .loopback(0))], on: TCPTunnel.loop, logger: TestLog().logger)
+      for: [ImportedService(address: .loopback(0))], configuration: configuration, on: TCPTunnel.loop,
+      logger: TestLog().logger)
     let port = importer.localAddresses[0].port ?? 0
     async let answer = TestClient.exchange([1, 2, 3, 4], with: port)
     try await Task.sleep(for: .milliseconds(50))
     let exporter = WormholeExporter([.on(service)], logger: TestLog().logger)
     let tunnel = try await TCPTunnel.make(importerOn: importer.eventLoop)
-    async let runs: (Void, Void) = (importer.run(tunnel.importer), exporter.run(tunnel.exporter))
+    async let importerRun: Void = importer.run(tunnel.importer)
+    async let exporterRun: Void = exporter.run(tunnel.exporter)
     #expect(try await answer == Array("4".utf8))
     await tunnel.close()
     await importer.close()
-    _ = try? await runs
+    _ = try? await (importerRun, exporterRun)
     await service.stop()
   }
 

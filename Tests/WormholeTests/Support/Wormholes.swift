@@ -22,6 +22,7 @@ struct Wormholes {
     var importing = WormholeImporter.Configuration()
     importing.isPlain = isImporterPlain
     importing.clientPatience = clientPatience
+    importing.helloPatience = isExporterPlain ? .milliseconds(100) : .seconds(30)
     var exporting = WormholeExporter.Configuration()
     exporting.isPlain = isExporterPlain
     let importer = try await WormholeImporter.listen(
