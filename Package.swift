@@ -121,10 +121,12 @@ let package = Package(
         "Plexus", "Identity", "CLISupport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+    // TUN devices in network namespaces, for the path emulator.
+    .target(name: "CTun"),
     .target(
       name: "PlexusTesting",
       dependencies: [
-        "Datagrams", "STUN", "HolePunching", "Tubus", nio,
+        "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio, logging,
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
@@ -133,7 +135,7 @@ let package = Package(
     .executableTarget(
       name: "PlexusLabTool",
       dependencies: [
-        "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching",
+        "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching", "CLISupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
@@ -173,7 +175,8 @@ let package = Package(
     .testTarget(name: "WormholeCLITests", dependencies: ["WormholeCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
+    .testTarget(
+      name: "LabTests", dependencies: ["PlexusTesting", "Datagrams", "Identity", "STUN"], swiftSettings: strict),
   ] + fuzzing,
   cxxLanguageStandard: .cxx17
 )

@@ -31,6 +31,7 @@ let package = Package(
     .executableTarget(
       name: "wormhole-benchmark",
       dependencies: [
+        .product(name: "PlexusTesting", package: "plexus"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -6,6 +6,7 @@ extension UDPSocket {
   /// - Throws: `CancellationError` as soon as the task is cancelled, and what `receive(until:)` throws when the socket
   ///   is closed. A send that fails is the core's matter.
   public func run<Core: DatagramCore>(_ core: inout Core) async throws -> Core.Outcome {
+    var clock = ArrivalClock()
     while true {
       while let transmit = core.pollTransmit() {
         var failure: (any Error)?
@@ -13,10 +14,10 @@ extension UDPSocket {
         core.handleSent(transmit, failure: failure, now: MonotonicClock.now)
       }
       if let outcome = core.pollOutcome() { return outcome }
-      let datagram = try await receive(until: core.pollTimeout() ?? .distantFuture)
-      let now = MonotonicClock.now
+      let timeout = core.pollTimeout()
+      let datagram = try await receive(until: timeout ?? .distantFuture)
+      let now = clock.now(hasDatagram: datagram != nil, before: timeout)
       if let datagram { core.receive(datagram, now: now) }
-      // Also after a datagram: a flood must not keep the core from its deadlines.
       core.handleTimeout(now: now)
     }
   }

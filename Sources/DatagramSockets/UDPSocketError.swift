@@ -43,7 +43,8 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
 
   init(sendingTo destination: Endpoint, errno: CInt) {
     self.init(
-      code: .sendRefused, description: "cannot send to \(destination): \(Self.text(errno)); see that this host has a network",
+      code: .sendRefused,
+      description: "cannot send to \(destination): \(Self.text(errno)); see that this host has a network",
       reason: Self.text(errno))
   }
 

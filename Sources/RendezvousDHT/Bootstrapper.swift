@@ -19,7 +19,15 @@ final class Bootstrapper: Sendable {
   private let withIPv6: Bool
   private let knownNodes: @Sendable () -> [Endpoint]
   private let onEvent: @Sendable (DHTEvent) -> Void
-  private let failures = Mutex<[HostAndPort: String]>([:])
+  private let tried = Mutex(Tried())
+
+  /// Whom it has greeted so far.
+  struct Tried {
+    /// Why hosts could not be asked; those that just did not answer are not in it.
+    var notFound: [HostAndPort: String] = [:]
+    /// The number of nodes known from before.
+    var known = 0
+  }
 
   /// - Parameter knownNodes: the nodes known from before; asked for whenever there is no connection.
   init(
@@ -51,12 +59,13 @@ final class Bootstrapper: Sendable {
     }
   }
 
-  /// Why the hosts could not be asked, nil for those that just did not answer.
-  var notFound: [HostAndPort: String] { failures.withLock { $0 } }
+  /// Whom it has greeted so far, for the sentence that nobody answered.
+  var attempts: Tried { tried.withLock { $0 } }
 
   /// Greets until somebody has answered; the first round over the hosts is the caller's.
   private func connect(_ board: StatusBoard) async {
     let known = knownNodes()
+    tried.withLock { $0.known = known.count }
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         await self.greet(known)
@@ -87,10 +96,10 @@ final class Bootstrapper: Sendable {
     let addresses: [String]
     switch await resolveOrGiveUp(host) {
     case .success(let found):
-      failures.withLock { $0[host] = nil }
+      tried.withLock { $0.notFound[host] = nil }
       addresses = Array(found.prefix(Self.addressesPerHost))
     case .failure(let failure):
-      let isNews = failures.withLock { $0.updateValue(failure.reason, forKey: host) == nil }
+      let isNews = tried.withLock { $0.notFound.updateValue(failure.reason, forKey: host) == nil }
       if isNews, !Task.isCancelled { onEvent(.hostNotFound(host: host.host, reason: failure.reason)) }
       return
     }

@@ -1,4 +1,6 @@
 import Datagrams
+import Glibc
+import Logging
 import Rendezvous
 
 /// A DHT node that others start from: it stores and answers for them.
@@ -11,13 +13,23 @@ public final class DHTBootstrapNode: Sendable {
   private let node: DHTNode
   private let board = StatusBoard()
   private let configuration: DHTConfiguration
+  private let cache: NodeCache?
 
   /// Starts the node.
   ///
-  /// - Parameter configuration: without `bootstrap` it is a network of its own until others come.
+  /// - Parameters:
+  ///   - configuration: without `bootstrap` it is a network of its own until others come, and keeps no nodes in `cacheFolder`:
+  ///     nobody asked it to join those whom it met as a part of another.
+  ///   - logger: takes a line at level debug where the cache is of no use.
   /// - Throws: ``RendezvousError`` with code `portTaken` or `cannotStart`.
-  public init(_ configuration: DHTConfiguration) throws(RendezvousError) {
+  public init(_ configuration: DHTConfiguration, logger: Logger) throws(RendezvousError) {
     self.configuration = configuration
+    let folder = configuration.bootstrap.isEmpty ? nil : configuration.cacheFolder
+    cache = folder.map { folder in
+      NodeCache(
+        folder: folder, keeper: .server, configuration: configuration,
+        unixSeconds: { UInt64(clamping: time(nil)) }, logger: logger)
+    }
     let wanted: UInt16 =
       switch configuration.port {
       case .preferred(let port), .fixed(let port): port
@@ -45,7 +57,18 @@ public final class DHTBootstrapNode: Sendable {
       // Ends by cancellation only.
       for await _ in AsyncStream<Never>.makeStream().stream {}
     } else {
-      await Bootstrapper(node: node, configuration: configuration, onEvent: onEvent).run(board)
+      let bootstrapper = Bootstrapper(
+        node: node, configuration: configuration, knownNodes: { [cache] in cache?.load() ?? [] }, onEvent: onEvent)
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await bootstrapper.run(self.board) }
+        group.addTask { await self.cache?.keep(self.node, self.board) }
+        // The bootstrapper tells of the later connections.
+        group.addTask {
+          await self.board.wait { $0 == .connected }
+          if !Task.isCancelled { onEvent(.connected) }
+        }
+      }
+      cache?.save(node.goodNodes())
     }
     stop()
   }

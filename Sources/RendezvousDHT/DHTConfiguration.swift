@@ -20,7 +20,7 @@ public struct DHTConfiguration: Hashable, Sendable {
   public var address4: IPAddress?
   /// The local IPv6 address, nil to leave IPv6 out.
   public var address6: IPAddress?
-  /// The folder in which ``DHTRendezvous`` keeps the nodes that answered, so that the next start needs no bootstrap host; nil to keep
+  /// The folder in which the nodes that answered are kept, so that the next start needs no bootstrap host; nil to keep
   /// none. It is made (mode 0700) if it is missing; several processes may share it.
   public var cacheFolder: String?
 

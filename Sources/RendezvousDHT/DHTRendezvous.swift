@@ -103,7 +103,7 @@ public actor DHTRendezvous: Rendezvous {
     await keeper.value
     node.stop()
     try Task.checkCancellation()
-    throw notJoined(bootstrapper.notFound, timeout)
+    throw notJoined(bootstrapper.attempts, timeout)
   }
 
   /// Ends everything; returns when no thread of the node runs any more.
@@ -161,19 +161,24 @@ public actor DHTRendezvous: Rendezvous {
       .cannotStart, "the DHT node cannot be started: \(failure.reason); check the local address and --dht-port")
   }
 
-  private func notJoined(_ notFound: [HostAndPort: String], _ timeout: Duration) -> RendezvousError {
+  private func notJoined(_ tried: Bootstrapper.Tried, _ timeout: Duration) -> RendezvousError {
     let hosts = configuration.bootstrap
-    guard !hosts.isEmpty else {
-      return RendezvousError(.notJoined, "DHT not joined: there is no bootstrap host; give one by --dht-bootstrap")
+    guard !hosts.isEmpty || tried.known > 0 else {
+      return RendezvousError(
+        .notJoined,
+        "DHT not joined: there is no bootstrap host, and no node is known from before; give a host by --dht-bootstrap")
     }
-    let silent = hosts.filter { notFound[$0] == nil }.map { host in
+    let silent = hosts.filter { tried.notFound[$0] == nil }.map { host in
       HostAndPort(host: host.host, port: host.port ?? DHTConfiguration.defaultPort).description
     }
-    var parts = notFound.sorted { $0.key.host < $1.key.host }.map { "\($0.key.host) was not found (\($0.value))" }
-    if !silent.isEmpty {
+    let known = tried.known == 1 ? "the node known from before" : "the \(tried.known) nodes known from before"
+    let asked = [silent.joined(separator: ", "), tried.known > 0 ? known : ""].filter { !$0.isEmpty }
+    var parts = tried.notFound.sorted { $0.key.host < $1.key.host }
+      .map { "\($0.key.host) was not found (\($0.value))" }
+    if !asked.isEmpty {
       let seconds = timeout.milliseconds / 1000
       let rounded = seconds.rounded() == seconds ? "\(Int(seconds))" : "\(seconds)"
-      parts.insert("none of \(silent.joined(separator: ", ")) answered within \(rounded) s", at: 0)
+      parts.insert("none of \(asked.joined(separator: " and ")) answered within \(rounded) s", at: 0)
     }
     return RendezvousError(
       .notJoined,

@@ -41,6 +41,8 @@ struct KnownNodes: Equatable {
       else { return nil }
       entries.append(Entry(endpoint: endpoint, lastGood: lastGood))
     }
+    // A number with a sign or an address in another spelling: somebody else wrote it.
+    guard self.text.utf8.elementsEqual(text.utf8) else { return nil }
   }
 
   var text: String {

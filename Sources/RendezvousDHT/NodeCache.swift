@@ -16,11 +16,19 @@ struct NodeCache: Sendable {
   private let unixSeconds: @Sendable () -> UInt64
   private let logger: Logger
 
+  /// Who keeps nodes. Each has a file of its own: a server that is told to be part of one DHT does not join another that
+  /// its user once asked something.
+  enum Keeper: String {
+    case participant = ""
+    case server = "-server"
+  }
+
   /// The cache of one network in `folder`; touches nothing yet.
   init(
-    folder: String, configuration: DHTConfiguration, unixSeconds: @escaping @Sendable () -> UInt64, logger: Logger
+    folder: String, keeper: Keeper = .participant, configuration: DHTConfiguration,
+    unixSeconds: @escaping @Sendable () -> UInt64, logger: Logger
   ) {
-    file = NodeCacheFile(folder: folder, name: "dht-nodes-\(configuration.network)")
+    file = NodeCacheFile(folder: folder, name: "dht-nodes-\(configuration.network)\(keeper.rawValue)")
     let own = [configuration.address4, configuration.address6].compactMap(\.self)
     families = Set(own.map(\.family))
     isOnLoopback =

@@ -19,17 +19,34 @@ extension LabTests {
     @Test func explorationsSayTheSameInTheKernelAndInTheSimulator() async throws {
       let kinds = Lab.NATKind.allCases
       try await withLab(sites: kinds.map { Lab.Site(nat: $0) }) { lab in
-        for (set, servers) in Self.servers(of: lab) {
-          let found = try await Self.inParallel(kinds.indices) { site in
-            try await Self.probe(Verdict.self, on: lab.host(site), ["explore"] + servers)
-          }
-          for (kind, verdict) in zip(kinds, found) {
-            let scenario = ExplorationScenario(kind.surroundings, servers: set)
-            let report = try #require(scenario.run(seed: 1))
-            let simulated = try JSONDecoder().decode(Verdict.self, from: JSONEncoder().encode(report))
-            #expect(verdict == simulated, "\(kind), asking \(set.rawValue)")
-          }
+        for (set, servers) in Self.servers(of: lab) { try await Self.compare(kinds, in: lab, asking: set, at: servers) }
+      }
+    }
+
+    @Test func explorationsOfOurTwoPortServerSayTheSameInTheKernelAndInTheSimulator() async throws {
+      let kinds = Lab.NATKind.allCases
+      try await withLab(sites: kinds.map { Lab.Site(nat: $0) }, servers: false) { lab in
+        let address = lab.serverAddresses[0]
+        try await lab.server.withProcess("plexus", "serve", "--address", address) { server in
+          // It is bound before it says so.
+          try await server.waitForLine(containing: "--dht-bootstrap")
+          try await Self.compare(kinds, in: lab, asking: .twoPorts, at: ["\(address):3478"])
         }
+      }
+    }
+
+    /// Explores behind all sites' NATs, and expects what the simulator says of each kind.
+    private static func compare(
+      _ kinds: [Lab.NATKind], in lab: Lab, asking set: STUNServerSet, at servers: [String]
+    ) async throws {
+      let found = try await inParallel(kinds.indices) { site in
+        try await probe(Verdict.self, on: lab.host(site), ["explore"] + servers)
+      }
+      for (kind, verdict) in zip(kinds, found) {
+        let scenario = ExplorationScenario(kind.surroundings, servers: set)
+        let report = try #require(scenario.run(seed: 1))
+        let simulated = try JSONDecoder().decode(Verdict.self, from: JSONEncoder().encode(report))
+        #expect(verdict == simulated, "\(kind), asking \(set.rawValue)")
       }
     }
 
@@ -95,7 +112,7 @@ extension LabTests {
         case .plain: (set, [lab.plainSTUNServers[0]])
         case .twoPlain: (set, lab.plainSTUNServers)
         case .deadAndTwoPlain: (set, [lab.deadServer] + lab.plainSTUNServers)
-        // The lab has none.
+        // None of the lab's own servers is one.
         case .twoPorts: nil
         }
       }

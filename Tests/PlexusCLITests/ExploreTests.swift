@@ -71,11 +71,11 @@ import Testing
       ServeOptions.parse([
         "--address", "192.0.2.1,192.0.2.2", "--address=2001:db8::1", "--stun-port=5000", "--dht-port=0",
         "--dht-network=7", "--dht-bootstrap=a.example", "--public-name=me.example",
-      ]))
+      ]), environment: Environment(variables: ["XDG_CACHE_HOME": "/var/cache/me"]))
     #expect(settings.server.addresses.map(\.description) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
     #expect(settings.server.stunPort == 5000 && settings.server.dhtPort == 0 && settings.server.dhtNetwork == 7)
     #expect(settings.server.dhtBootstrap.map(\.description) == ["a.example"])
-    #expect(settings.server.publicName == "me.example")
+    #expect(settings.server.publicName == "me.example" && settings.server.cacheFolder == "/var/cache/me/plexus")
   }
 
   @Test(
@@ -84,6 +84,8 @@ import Testing
       ("--dht-network=-1", "--dht-network"), ("--public-name=a:1", "--public-name"), ("--log-level=x", "--log-level"),
     ])
   func aBadOptionOfServeIsNamed(argument: String, named: String) {
-    #expect { _ = try ServeSettings(ServeOptions.parse([argument])) } throws: { "\($0)".contains(named) }
+    #expect {
+      _ = try ServeSettings(ServeOptions.parse([argument]), environment: Environment(variables: [:]))
+    } throws: { "\($0)".contains(named) }
   }
 }

@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import Foundation
 import Identity
+import PlexusTesting
 import Rendezvous
 import RendezvousDHT
 import Testing
@@ -92,7 +93,7 @@ import Testing
   @Test func anAcceptorBehindASymmetricNATTellsTheInviter() async throws {
     try await World.run { world in
       try await withLyingSTUNServer(try symmetric()) { servers in
-        let log = LogLines()
+        let log = LogRecorder()
         let bob = try world.plexus(World.bob, log: log) { $0.stunServers = servers }
         try await world.whileBobAccepts(bob) {
           await expect(.declined, World.bob, "symmetric") {
@@ -154,7 +155,7 @@ import Testing
 
   @Test func aPayloadThatCannotStartFailsItsPassageOnly() async throws {
     try await World.run { world in
-      let log = LogLines()
+      let log = LogRecorder()
       let payload = try Payload(command: "/no/such/program")
       try await world.whileBobAccepts(
         try world.plexus(World.bob, log: log), perform: { _ = try await $0.start(payload) }

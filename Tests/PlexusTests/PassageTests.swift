@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import Identity
 import Logging
+import PlexusTesting
 import Synchronization
 import Testing
 
@@ -58,7 +59,7 @@ import Testing
 
   @Test func aCancelledInvitationEndsAtOnceAndClosesItsSocket() async throws {
     try await World.run { world in
-      let log = LogLines()
+      let log = LogRecorder()
       let alice = try world.plexus(World.alice, log: log)
       let invitation = Task { try await alice.invite(IdentityName(World.bob)) }
       try await log.wait(for: "Public address")

@@ -4,6 +4,7 @@ import HolePunching
 import Identity
 import Logging
 import MetricsTestKit
+import PlexusTesting
 import RendezvousDHT
 import STUN
 import Synchronization
@@ -42,7 +43,7 @@ import Testing
   @Test func everyLineHasItsEventAndIsDocumented() async throws {
     let documented = try Self.documentedEvents()
     try await World.run { world in
-      let log = LogLines()
+      let log = LogRecorder()
       let payload = try Payload(command: "true")
       try await world.whileBobAccepts(
         world.plexus(World.bob, log: log),

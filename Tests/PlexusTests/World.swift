@@ -7,7 +7,6 @@ import Metrics
 import PlexusTesting
 import Rendezvous
 import STUN
-import Synchronization
 import Testing
 
 @testable import Plexus
@@ -76,7 +75,7 @@ struct World: Sendable {
 
   /// Plexus for one of the two.
   func plexus(
-    _ name: String, log: LogLines = LogLines(), metrics: any MetricsFactory = NOOPMetricsHandler.instance,
+    _ name: String, log: LogRecorder = LogRecorder(), metrics: any MetricsFactory = NOOPMetricsHandler.instance,
     configure: (inout PlexusConfiguration) throws -> Void = { _ in }
   ) throws -> Plexus {
     let server = try #require(stun.endpoints.first)
@@ -105,40 +104,6 @@ struct World: Sendable {
       defer { group.cancelAll() }
       try await group.next()
     }
-  }
-}
-
-/// Keeps what is logged, so that a test can look at it and wait for it.
-final class LogLines: LogHandler, Sendable {
-  private let lines = Mutex<[String]>([])
-  private let names = Mutex<[String]>([])
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { nil }
-    set {}
-  }
-  var metadata: Logger.Metadata {
-    get { [:] }
-    set {}
-  }
-  var logLevel: Logger.Level {
-    get { .trace }
-    set {}
-  }
-
-  func log(event: LogEvent) {
-    lines.withLock { $0.append("\(event.level) \(event.message)") }
-    names.withLock { $0.append(event.metadata?["event"].map { "\($0)" } ?? "") }
-  }
-
-  /// The event names of all lines, empty for lines without.
-  var events: [String] { names.withLock { $0 } }
-
-  var text: String { lines.withLock { $0.joined(separator: "\n") } }
-
-  /// Returns once a line holds `text`; cancelled by the test's time limit.
-  func wait(for text: String) async throws {
-    while !self.text.contains(text) { try await Task.sleep(for: .milliseconds(2)) }
   }
 }
 

@@ -1,4 +1,5 @@
 import Identity
+import PlexusTesting
 import Rendezvous
 import Testing
 

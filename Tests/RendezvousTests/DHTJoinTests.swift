@@ -1,6 +1,8 @@
 import Datagrams
+import Foundation
 import Identity
 import Logging
+import PlexusTesting
 import Rendezvous
 import Synchronization
 import Testing
@@ -59,6 +61,35 @@ struct DHTJoinTests {
     #expect(events.all.contains { if case .hostNotFound("no-such-host.invalid", _) = $0 { true } else { false } })
   }
 
+  @Test("The nodes known from before that did not answer are counted in the sentence")
+  func notJoinedByKnownNodes() async throws {
+    try await withTemporaryFolder { folder in
+      var configuration = DHTConfiguration(
+        bootstrap: [], port: .fixed(0), network: 77, address4: IPAddress("127.0.0.1"), address6: nil,
+        cacheFolder: folder)
+      let log = LogRecorder()
+      let nobody = await #expect(throws: RendezvousError.self) {
+        try await rendezvous(configuration, Events(), log).join(timeout: .milliseconds(1))
+      }
+      #expect(nobody?.description.contains("no bootstrap host, and no node is known from before") == true)
+
+      var nodes = KnownNodes()
+      nodes.note(good: [9, 10].map { Endpoint(address: .v4(0x7F00_0001), port: $0) }, now: UInt64(time(nil)))
+      let file = "\(folder)/dht-nodes-77"
+      #expect(FileManager.default.createFile(atPath: file, contents: Data(nodes.text.utf8)))
+      try #require(chmod(file, 0o600) == 0)
+      for (hosts, asked) in [([], ""), ([HostAndPort(host: "127.0.0.1", port: 9)], "127.0.0.1:9 and ")] {
+        configuration.bootstrap = hosts
+        let error = await #expect(throws: RendezvousError.self) {
+          try await rendezvous(configuration, Events(), log).join(timeout: .seconds(1))
+        }
+        #expect(error?.code == .notJoined)
+        let sentence = "DHT not joined: none of \(asked)the 2 nodes known from before answered within 1 s; "
+        #expect(error?.description.hasPrefix(sentence) == true, "\(error?.description ?? "")")
+      }
+    }
+  }
+
   @Test("Before joining and after leaving everything says so")
   func notRunning() async throws {
     let rendezvous = try rendezvous(DHTConfiguration(), Events())
@@ -73,11 +104,13 @@ struct DHTJoinTests {
     await rendezvous.leave()
   }
 
-  private func rendezvous(_ configuration: DHTConfiguration, _ events: Events) throws -> DHTRendezvous {
+  private func rendezvous(
+    _ configuration: DHTConfiguration, _ events: Events, _ log: LogRecorder = LogRecorder()
+  ) throws -> DHTRendezvous {
     try DHTRendezvous(
       own: Cast.bob.get(), repository: ApplicationRepository(path: Cast.folder()), configuration: configuration,
       memory: ReplayMemory(), numbers: InviteNumbers(), onEvent: events.add,
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      logger: Logger(label: "test") { _ in log })
   }
 }
 

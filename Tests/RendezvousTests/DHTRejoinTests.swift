@@ -4,6 +4,7 @@ import FoundationEssentials
 import Glibc
 import Identity
 import Logging
+import PlexusTesting
 import Rendezvous
 import Synchronization
 import Testing
@@ -106,7 +107,8 @@ struct DHTRejoinTests {
     "A file that is not as we write it is ignored with a debug line, and replaced",
     arguments: [
       "", "plexus-dht-nodes 2\n", "plexus-dht-nodes 1\n1 127.0.0.1", "plexus-dht-nodes 1\n-1 127.0.0.1:1\n",
-      "plexus-dht-nodes 1\n1 localhost:1\n", "\u{0}\n\u{0}\n", String(repeating: "plexus", count: 2000),
+      "plexus-dht-nodes 1\n1 localhost:1\n", "plexus-dht-nodes 1\n+1 127.0.0.1:1\n", "\u{0}\n\u{0}\n",
+      String(repeating: "plexus", count: 2000),
     ])
   func damagedFile(_ text: String) async throws {
     try await TestNetwork.run { network in
@@ -247,8 +249,7 @@ struct DHTRejoinTests {
     var configuration = network.configuration
     configuration.bootstrap = bootstrap ?? configuration.bootstrap
     configuration.cacheFolder = cache
-    var logger = Logger(label: "test") { _ in log ?? LogRecorder() }
-    logger.logLevel = .debug
+    let logger = Logger(label: "test") { _ in log ?? LogRecorder() }
     let rendezvous = try DHTRendezvous(
       own: Cast.bob.get(), repository: ApplicationRepository(path: Cast.folder()), configuration: configuration,
       memory: ReplayMemory(), numbers: InviteNumbers(), logger: logger)

@@ -5,7 +5,6 @@ import Identity
 import Logging
 import PlexusTesting
 import Rendezvous
-import Synchronization
 import Testing
 
 @testable import RendezvousDHT
@@ -47,8 +46,7 @@ final class TestNetwork: Sendable {
     try await withTemporaryFolder { folder in
       for peer in peers { try know(peer, in: folder) }
       let repository = try ApplicationRepository(path: folder)
-      var logger = Logger(label: "test") { _ in log ?? LogRecorder() }
-      logger.logLevel = .debug
+      let logger = Logger(label: "test") { _ in log ?? LogRecorder() }
       let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       let rendezvous = try DHTRendezvous(
         own: own, configuration: configuration, memory: memory, numbers: numbers,
@@ -93,43 +91,6 @@ func reference(_ port: UInt16 = 40_000, puzzle: UInt64 = .random(in: 1...UInt64.
 
 func key(to recipient: OwnIdentity, _ subject: String) -> DHTKey {
   DHTKey(recipient: recipient.identity.certificateID, application: app, subject: subject)
-}
-
-/// Keeps what is logged, so that a test can wait for a line.
-final class LogRecorder: LogHandler, Sendable {
-  private let lines = Mutex<[String]>([])
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { nil }
-    set {}
-  }
-  var metadata: Logger.Metadata {
-    get { [:] }
-    set {}
-  }
-  var logLevel: Logger.Level {
-    get { .trace }
-    set {}
-  }
-
-  func log(event: LogEvent) {
-    let metadata = event.metadata.map { $0.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " ") } ?? ""
-    lines.withLock { $0.append("\(event.message) \(metadata)") }
-  }
-
-  func count(of text: String) -> Int { lines.withLock { $0.count { $0.contains(text) } } }
-
-  /// Returns once a line with `text` was logged, or fails the test.
-  func wait(for text: String) async throws {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while count(of: text) == 0 {
-      guard ContinuousClock.now < deadline else {
-        Issue.record("no line with '\(text)' among \(lines.withLock { $0 })")
-        return
-      }
-      try await Task.sleep(for: .milliseconds(5))
-    }
-  }
 }
 
 extension SealedValue {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datagrams
+@preconcurrency import Glibc
 import NIOCore
 import Tubus
 
@@ -11,13 +12,17 @@ struct Receive: AsyncParsableCommand {
   @Option(help: "Seconds, from the first stream on.") var seconds = 10
 
   func run() async throws {
+    setvbuf(stdout, nil, _IOLBF, 0)
     guard let local = Endpoint(listen) else { throw ValidationError("--listen wants address:port") }
     var configuration = TubusConfiguration()
     configuration.secret = secret
     let endpoint = try await TubusEndpoint.bind(to: local)
     let sink = Sink()
     let accepted = try await endpoint.listen(configuration) { channel in channel.pipeline.addHandler(sink) }
-    for await _ in accepted { break }
+    print("listening on \(endpoint.localEndpoint)")
+    // The sequence is what listens.
+    var streams = accepted.makeAsyncIterator()
+    _ = await streams.next()
     let rate = try await sink.report(seconds: seconds, label: "  ")
     print("mean \(megabits(rate)) Mbit/s")
     await endpoint.close()

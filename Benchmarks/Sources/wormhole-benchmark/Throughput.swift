@@ -36,7 +36,7 @@ struct Throughput: AsyncParsableCommand {
     let error: String?
   }
 
-  private static func rate(_ data: Data) throws -> Double {
+  static func rate(_ data: Data) throws -> Double {
     let report = try JSONDecoder().decode(Report.self, from: data)
     if let error = report.error { throw ValidationError("iperf3: \(error)") }
     return (report.end.sum_received?.bits_per_second ?? 0) / 1e9

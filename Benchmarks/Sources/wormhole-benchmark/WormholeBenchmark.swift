@@ -5,7 +5,7 @@ struct WormholeBenchmark: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wormhole-benchmark",
     abstract: "Measures TCP through two wormhole programs on loopback; prints figures and asserts nothing.",
-    subcommands: [Throughput.self, Connections.self, SlowClient.self])
+    subcommands: [Throughput.self, Connections.self, SlowClient.self, Paths.self])
 }
 
 /// The programs to measure.

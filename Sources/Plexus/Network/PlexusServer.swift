@@ -19,6 +19,9 @@ public final class PlexusServer: Sendable {
     public var dhtNetwork: UInt32 = 0
     /// Nodes of a DHT to become part of; none makes a DHT of its own.
     public var dhtBootstrap: [HostAndPort] = []
+    /// The folder in which the DHT node keeps the nodes that answered, so that it comes back when all of ``dhtBootstrap`` are
+    /// gone; nil to keep none. Without ``dhtBootstrap`` nothing is kept.
+    public var cacheFolder: String?
     /// A name of this machine for ``clientOptions``; addresses stand there without it. Needed where a router forwards the
     /// ports of its public address here.
     public var publicName: String?
@@ -55,7 +58,7 @@ public final class PlexusServer: Sendable {
         let port = configuration.stunPort
         stun.append(try await STUNService.bind(addresses: own, ports: port == 0 ? [0, 0] : [port, port + 1]))
       }
-      let dht = try await startDHT(configuration, addresses)
+      let dht = try await startDHT(configuration, addresses, logger)
       return PlexusServer(configuration, addresses: addresses, stun: stun, dht: dht, logger: logger)
     } catch {
       for service in stun { await service.close() }
@@ -86,7 +89,7 @@ public final class PlexusServer: Sendable {
   }
 
   private static func startDHT(
-    _ configuration: Configuration, _ addresses: [IPAddress]
+    _ configuration: Configuration, _ addresses: [IPAddress], _ logger: Logger
   ) async throws -> DHTBootstrapNode {
     let own = IPAddress.Family.allCases.compactMap { family in addresses.first { $0.family == family } }
     var port = configuration.dhtPort
@@ -99,7 +102,8 @@ public final class PlexusServer: Sendable {
     return try DHTBootstrapNode(
       DHTConfiguration(
         bootstrap: configuration.dhtBootstrap, port: .fixed(port), network: configuration.dhtNetwork,
-        address4: own.first { $0.family == .v4 }, address6: own.first { $0.family == .v6 }))
+        address4: own.first { $0.family == .v4 }, address6: own.first { $0.family == .v6 },
+        cacheFolder: configuration.cacheFolder), logger: logger)
   }
 
   private init(

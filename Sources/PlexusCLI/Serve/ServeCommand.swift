@@ -17,7 +17,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var options: ServeOptions
 
   func run() async throws {
-    let settings = try ServeSettings(options)
+    let settings = try ServeSettings(options, environment: .current)
     let logger = try ConsoleLog(path: options.logFile).logger(label: "plexus", level: settings.logLevel)
     try await untilSignal { signal in
       logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])

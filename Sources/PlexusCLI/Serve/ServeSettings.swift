@@ -8,7 +8,8 @@ struct ServeSettings {
   var server = PlexusServer.Configuration()
   var logLevel: Logger.Level
 
-  init(_ options: ServeOptions) throws {
+  init(_ options: ServeOptions, environment: Environment) throws {
+    server.cacheFolder = environment.cacheFolder
     for text in options.address.flatMap({ $0.split { $0 == "," || $0 == ";" || $0.isWhitespace } }) {
       let address = try Settings.value(String(text), of: "address", "an IPv4 or IPv6 address") { IPAddress($0) }
       if let address { server.addresses.append(address) }

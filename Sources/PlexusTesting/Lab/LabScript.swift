@@ -8,46 +8,11 @@ struct LabScript {
 
   var text: String {
     [
-      prologue, "trap 'remove \(topology.prefix)' EXIT", "trap 'exit 1' HUP INT TERM", sweep,
-      makeNamespaces, publicSide, serverSide, servers,
+      LabCleanup.prologue(prefix: topology.prefix, temporaryDirectory: temporaryDirectory), makeNamespaces, publicSide,
+      serverSide, servers,
     ].joined(separator: "\n") + "\n"
       + topology.sites.indices.map(site).joined() + hosts + joinPublicSide
       + "echo built\nwhile read -r _; do :; done\n"
-  }
-
-  /// Processes may fork while they are listed, and take a moment to die, so it lists again until none is left.
-  private var prologue: String {
-    """
-    set -eu
-    \(Lab.shellPath)
-    remove() {
-      trap '' HUP INT TERM
-      set +e
-      round=0
-      while [ $((round += 1)) -lt 100 ]; do
-        pids=$(for file in /run/netns/"$1"*; do [ ! -e "$file" ] || ip netns pids "${file##*/}" 2>/dev/null; done)
-        [ -n "$pids" ] || break
-        kill -KILL $pids 2>/dev/null
-      done
-      for file in /run/netns/"$1"*; do
-        [ -e "$file" ] && ip netns del "${file##*/}" 2>/dev/null
-      done
-      rm -rf -- "\(temporaryDirectory)/$1lab"
-    }
-    """
-  }
-
-  /// Takes away labs whose owner is gone and whose script was killed too.
-  private var sweep: String {
-    """
-    for file in /run/netns/plx*x*-net; do
-      stale=${file##*/}
-      stale=${stale%net}
-      owner=${stale#plx}
-      owner=${owner%%x*}
-      [ ! -e "$file" ] || [ -e "/proc/$owner" ] || (remove "$stale")
-    done
-    """
   }
 
   private var makeNamespaces: String {

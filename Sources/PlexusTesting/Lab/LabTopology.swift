@@ -60,7 +60,7 @@ struct LabTopology: Hashable, Sendable {
           "a \(site.nat) site has \(allowed.lowerBound) to \(allowed.upperBound) hosts, not \(site.hosts)")
       }
     }
-    self.prefix = "plx\(owner)x\(String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16))-"
+    self.prefix = LabCleanup.newPrefix(owner: owner)
     self.directory = "\(temporaryDirectory)/\(prefix)lab"
     self.sites = sites
     self.servers = servers

@@ -19,18 +19,32 @@ public func withLab<Value: Sendable>(
     sites: sites, servers: servers, ipv6: ipv6, owner: getpid(),
     temporaryDirectory: FileManager.default.temporaryDirectory.labPath)
   guard Lab.isAvailable else { throw LabError(.unavailable, Lab.missingSentence) }
+  return try await withLabScript(LabScript(topology: topology).text, awaiting: ["built", "ready"]) {
+    try await body(Lab(topology: topology))
+  }
+}
+
+/// Runs a script of `sh` that builds something, then `body`, and lets go of the script, which takes everything away.
+///
+/// - Parameters:
+///   - script: Ends when its standard input does, and not before.
+///   - awaited: The lines that it says when everything stands.
+func withLabScript<Value: Sendable>(
+  _ script: String, awaiting awaited: Set<String>, isolation: isolated (any Actor)? = #isolation,
+  _ body: () async throws -> Value
+) async throws -> Value {
   var options = PlatformOptions()
   // Signals of the terminal are for the owner; the script goes when the owner lets go of its standard input.
   options.createSession = true
   // Ten seconds for what takes a tenth of one: the script must not die before it has cleaned up.
   options.teardownSequence = [.send(signal: .terminate, allowedDurationToNextStep: .seconds(10))]
   let execution = try await run(
-    .path("/bin/sh"), arguments: ["-c", LabScript(topology: topology).text], platformOptions: options,
+    .path("/bin/sh"), arguments: ["-c", script], platformOptions: options,
     input: .inputWriter, output: .sequence, error: .combinedWithOutput
   ) { script -> Result<Value, any Error> in
     do {
-      try await waitUntilReady(script.standardOutput)
-      return .success(try await body(Lab(topology: topology)))
+      try await waitUntilReady(script.standardOutput, awaiting: awaited)
+      return .success(try await body())
     } catch {
       return .failure(error)
     }
@@ -38,9 +52,9 @@ public func withLab<Value: Sendable>(
   return try execution.takeClosureResult().get()
 }
 
-/// Reads what the script says until both its halves are done; anything else it says is trouble.
-private func waitUntilReady(_ output: SubprocessOutputSequence) async throws {
-  var awaited: Set = ["built", "ready"]
+/// Reads what the script says until all its parts are done; anything else it says is trouble.
+private func waitUntilReady(_ output: SubprocessOutputSequence, awaiting: Set<String>) async throws {
+  var awaited = awaiting
   var complaints: [String] = []
   for try await line in output.strings() {
     // The servers' half of the script ends by itself; the other half would wait for ever.
@@ -55,5 +69,5 @@ private func waitUntilReady(_ output: SubprocessOutputSequence) async throws {
 }
 
 extension URL {
-  fileprivate var labPath: String { path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path }
+  var labPath: String { path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path }
 }

@@ -58,9 +58,11 @@ public struct SimulatedLink {
     random = SeededGenerator(seed: seed)
   }
 
-  /// Takes a datagram of a flow.
-  public mutating func send(_ bytes: UnsafeRawBufferPointer, flow: Int = 0, now: Instant) {
-    guard bytes.count <= conditions.mtu else { return }
+  /// Takes a datagram of a flow; one that may be fragmented passes whatever its size.
+  public mutating func send(
+    _ bytes: UnsafeRawBufferPointer, flow: Int = 0, mayBeFragmented: Bool = false, now: Instant
+  ) {
+    guard bytes.count <= conditions.mtu || mayBeFragmented else { return }
     var leaves = now.nanoseconds
     if let rate = conditions.rate {
       let start = max(freeAt, leaves)

@@ -29,10 +29,8 @@ public final class SimulatedTubus {
     fileprivate var isClosing = false
 
     fileprivate mutating func take(_ bytes: ByteBuffer) {
-      for byte in bytes.readableBytesView {
-        if byte != SimulatedTubus.byte(at: received) { isCorrupt = true }
-        received += 1
-      }
+      if bytes != SimulatedTubus.bytes(from: received, count: bytes.readableBytes) { isCorrupt = true }
+      received += UInt64(bytes.readableBytes)
     }
 
     fileprivate mutating func count(_ bytes: ByteBuffer) { received += UInt64(bytes.readableBytes) }
@@ -72,9 +70,20 @@ public final class SimulatedTubus {
     self.acceptorConfiguration = acceptorConfiguration
   }
 
+  /// The bytes of every stream repeat after a prime number of them, which no cut of the stream divides.
+  private static let period = 65_521
+  private static let pattern: ByteBuffer = {
+    var random = SeededGenerator(seed: 1)
+    let once = (0..<period).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    return ByteBuffer(bytes: once + once)
+  }()
+
   /// The byte of every stream at an offset.
-  public static func byte(at offset: UInt64) -> UInt8 {
-    UInt8(truncatingIfNeeded: (offset &* 0x9E37_79B9_7F4A_7C15) >> 56)
+  public static func byte(at offset: UInt64) -> UInt8 { bytes(from: offset, count: 1).getInteger(at: 0) ?? 0 }
+
+  /// The bytes of every stream from an offset on, up to 65,521.
+  public static func bytes(from offset: UInt64, count: Int) -> ByteBuffer {
+    pattern.getSlice(at: Int(offset % UInt64(period)), length: count) ?? ByteBuffer()
   }
 
   /// Adds a flow whose connector writes so many bytes, and whose acceptor writes `reply` bytes.
@@ -94,7 +103,12 @@ public final class SimulatedTubus {
   /// Lets time pass until `condition` holds; false when `limit` has passed before, or nothing is left to happen.
   public func run(for limit: Duration, until condition: (SimulatedTubus) -> Bool = { _ in false }) -> Bool {
     let end = now.advanced(by: limit)
+    var (standing, steps) = (now, 0)
     while !condition(self) {
+      // Whoever is due again and again at one instant would spin on a real clock, too.
+      if now > standing { (standing, steps) = (now, 0) }
+      steps += 1
+      precondition(steps < 100_000, "a connection wants to be woken at \(now) without end")
       guard let next = nextInstant, next <= end else {
         now = end
         return condition(self)
@@ -109,10 +123,19 @@ public final class SimulatedTubus {
     return true
   }
 
+  /// Gives an end a datagram that never was on the path.
+  public func inject(_ bytes: [UInt8], into end: ReferenceWritableKeyPath<SimulatedTubus, [End]>, flow: Int = 0) {
+    receive(bytes, &self[keyPath: end][flow])
+  }
+
   /// Gives the application of an end the word.
-  public func act(on end: WritableKeyPath<SimulatedTubus, [End]>, flow: Int, _ body: (inout TubusConnection, Instant) -> Void) {
-    var this = self
-    if this[keyPath: end][flow].connection != nil { body(&this[keyPath: end][flow].connection!, now) }
+  public func act(
+    on end: ReferenceWritableKeyPath<SimulatedTubus, [End]>, flow: Int = 0,
+    _ body: (inout TubusConnection, Instant) -> Void
+  ) {
+    guard var connection = self[keyPath: end][flow].connection else { return }
+    body(&connection, now)
+    self[keyPath: end][flow].connection = connection
   }
 
   private var nextInstant: Instant? {
@@ -136,8 +159,7 @@ public final class SimulatedTubus {
   }
 
   private func receive(_ bytes: [UInt8], _ end: inout End) {
-    var bytes = bytes
-    bytes.withUnsafeMutableBytes { _ = end.connection?.receive($0, now: now) }
+    bytes.withUnsafeBytes { _ = end.connection?.receive($0, now: now) }
   }
 
   private func wake(_ end: inout End, flow: Int, on link: ReferenceWritableKeyPath<SimulatedTubus, SimulatedLink>) {
@@ -153,7 +175,8 @@ public final class SimulatedTubus {
     }
     write(&end)
     while end.connection?.pollTransmit(into: &batch, now: now) == true {
-      batch.forEach { self[keyPath: link].send($0, flow: flow, now: now) }
+      let mayBeFragmented = batch.mayBeFragmented
+      batch.forEach { self[keyPath: link].send($0, flow: flow, mayBeFragmented: mayBeFragmented, now: now) }
     }
     while let event = end.connection?.pollEvent() { end.note(event) }
   }
@@ -163,13 +186,7 @@ public final class SimulatedTubus {
     var unsent = connection.unsentBytes
     while end.remaining > 0, unsent < 262_144 {
       let length = min(end.remaining, 32_768)
-      var bytes = ByteBufferAllocator().buffer(capacity: length)
-      if verifies {
-        for offset in end.written..<end.written + UInt64(length) { bytes.writeInteger(Self.byte(at: offset)) }
-      } else {
-        bytes.writeRepeatingByte(0, count: length)
-      }
-      end.connection?.write(bytes)
+      end.connection?.write(Self.bytes(from: end.written, count: length))
       end.remaining -= length
       end.written += UInt64(length)
       unsent += length

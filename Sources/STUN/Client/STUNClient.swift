@@ -81,6 +81,7 @@ public enum STUNClient {
       }
       defer { readers.cancelAll() }
       var idle = Array(sockets.indices)
+      var clock = ArrivalClock()
       while true {
         while let pending = explorer.pollTransmit() {
           do {
@@ -97,7 +98,7 @@ public enum STUNClient {
         for index in idle { read(index, until: explorer.pollTimeout() ?? .distantFuture) }
         guard let (index, datagram) = try await readers.next() else { throw CancellationError() }
         idle = [index]
-        let now = MonotonicClock.now
+        let now = clock.now(hasDatagram: datagram != nil, before: explorer.pollTimeout())
         if let datagram { explorer.receive(datagram, on: index, now: now) }
         explorer.handleTimeout(now: now)
       }

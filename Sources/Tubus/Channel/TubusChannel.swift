@@ -127,7 +127,9 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
 
   func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
   func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
-  func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
+  func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
+    promise?.fail(ChannelError.operationUnsupported)
+  }
 
   func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) {
     guard !isClosing, !isClosed else {

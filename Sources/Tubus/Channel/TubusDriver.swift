@@ -110,21 +110,39 @@ final class TubusDriver: ChannelInboundHandler {
   // MARK: Receiving
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    var envelope = unwrapInboundIn(data)
+    let envelope = unwrapInboundIn(data)
     guard let source = Endpoint(envelope.remoteAddress) else { return }
     let segment = envelope.metadata?.segmentSize ?? envelope.data.readableBytes
     guard segment > 0 else { return }
     let now = now
     let peer = peers[source]
-    envelope.data.withUnsafeMutableReadableBytes { bytes in
+    // Not mutable: NIO's pool of buffers shares this one, and would have it copied.
+    envelope.data.withUnsafeReadableBytes { bytes in
       var start = 0
+      if let peer { start = receive(bytes, segment: segment, peer, now: now) }
       while start < bytes.count {
         let end = min(start + segment, bytes.count)
-        let datagram = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end])
-        if let peer { receive(datagram, from: source, peer, now: now) } else { meet(datagram, from: source, now: now) }
+        meet(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), from: source, now: now)
         start = end
       }
     }
+  }
+
+  /// Takes datagrams of a peer, which the kernel may have put together. Returns where it stopped, because a datagram is not the
+  /// peer's.
+  private func receive(_ bytes: UnsafeRawBufferPointer, segment: Int, _ peer: Peer, now: Instant) -> Int {
+    let channel = peer.channel
+    channel.connection.receiveAllowance = peer.buffered + max(bufferLimit - bufferedBytes, 0)
+    var start = 0
+    while start < bytes.count {
+      let end = min(start + segment, bytes.count)
+      guard channel.connection.receive(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), now: now) == .taken
+      else { break }
+      start = end
+    }
+    account(for: peer)
+    touch(peer)
+    return start
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -136,27 +154,9 @@ final class TubusDriver: ChannelInboundHandler {
     }
   }
 
-  private func receive(
-    _ datagram: UnsafeMutableRawBufferPointer, from source: Endpoint, _ peer: Peer, now: Instant
-  ) {
-    peer.channel.connection.receiveAllowance = peer.buffered + max(bufferLimit - bufferedBytes, 0)
-    let reception = peer.channel.connection.receive(datagram, now: now)
-    account(for: peer)
-    switch reception {
-    case .taken: touch(peer)
-    case .ignored: break
-    case .linkOfAnother(let pin): challenge(datagram, from: source, pin: pin, now: now)
-    }
-    if let challenger = challengers[source], reception != .taken {
-      // Unmasked already: the receiver of the first has done it in place.
-      _ = challenger.channel.connection.receivePlain(UnsafeRawBufferPointer(datagram), now: now)
-      touch(challenger)
-    }
-  }
-
-  /// A datagram of somebody unknown.
-  private func meet(_ datagram: UnsafeMutableRawBufferPointer, from source: Endpoint, now: Instant) {
-    if let peer = peers[source] { return receive(datagram, from: source, peer, now: now) }
+  /// A datagram that is nothing of a connection we know: of somebody unknown, or of a peer that begins anew.
+  private func meet(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, now: Instant) {
+    if peers[source] != nil { return challenge(datagram, from: source, now: now) }
     guard let acceptance, acceptance.peer == nil || acceptance.peer == source,
       peers.count < acceptance.maximumConnections
     else { return }
@@ -176,15 +176,19 @@ final class TubusDriver: ChannelInboundHandler {
     remove(peer, at: oldest)
   }
 
-  /// A peer that we know asks for another link. It has begun anew, or somebody forges its address: whoever answers our ping is the one.
-  private func challenge(_ datagram: UnsafeMutableRawBufferPointer, from source: Endpoint, pin: UInt32, now: Instant) {
-    guard let acceptance, peers[source]?.channel.connection.role == .acceptor,
-      challengers[source].map({ $0.channel.connection.peerPin != pin }) ?? true,
-      challengers.count < Self.maximumUnproven
-    else { return }
-    challengers[source] = makePeer(
-      TubusConnection(
-        role: .acceptor, configuration: acceptance.configuration, seed: .random(in: .min ... .max), now: now), source)
+  /// A peer that we know may have begun anew, or somebody forges its address: whoever answers our ping is the one.
+  private func challenge(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, now: Instant) {
+    guard let acceptance, peers[source]?.channel.connection.role == .acceptor else { return }
+    if let challenger = challengers[source], challenger.channel.connection.receive(datagram, now: now) == .taken {
+      return touch(challenger)
+    }
+    guard challengers.count < Self.maximumUnproven else { return }
+    var connection = TubusConnection(
+      role: .acceptor, configuration: acceptance.configuration, seed: .random(in: .min ... .max), now: now)
+    guard connection.receive(datagram, now: now) == .taken else { return }
+    let challenger = makePeer(connection, source)
+    challengers[source] = challenger
+    touch(challenger)
   }
 
   private func touch(_ peer: Peer) {
@@ -328,7 +332,8 @@ final class TubusDriver: ChannelInboundHandler {
   private func arm() {
     guard let first = deadlines.min?.at, timer.map({ first < $0.at }) ?? true, channel.isActive else { return }
     timer?.task.cancel()
-    let task = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(first.nanoseconds, 0)))) {
+    let task = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(first.nanoseconds, 0))))
+    {
       self.wake()
     }
     timer = (first, task)

@@ -129,7 +129,9 @@ public final class TubusEndpoint: Sendable {
   }
 
   /// How many connections there are.
-  public func connectionCount() async throws -> Int { try await eventLoop.submit { [driver] in driver.value.count }.get() }
+  public func connectionCount() async throws -> Int {
+    try await eventLoop.submit { [driver] in driver.value.count }.get()
+  }
 
   /// Closes the socket. Connections end at once: close them first for what they have written to arrive.
   public func close() async { await socket.close() }

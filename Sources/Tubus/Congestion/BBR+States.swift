@@ -30,7 +30,9 @@ extension BBR {
       pacingGain = BBRGain.drainPacing
       windowGain = BBRGain.window
     }
-    if state == .drain, Double(event.inFlight) <= bandwidthDelayProduct(maximumRate.value) { enterDown(now: event.now, delivered: event.delivered) }
+    if state == .drain, Double(event.inFlight) <= bandwidthDelayProduct(maximumRate.value) {
+      enterDown(now: event.now, delivered: event.delivered)
+    }
   }
 
   private mutating func resetPlateau(rate: Double) {

@@ -152,7 +152,7 @@ struct BBR: CongestionController {
     case .startup, .probeBandwidth(.refill), .probeBandwidth(.up): return
     case .drain, .probeRTT, .probeBandwidth(.down), .probeBandwidth(.cruise): break
     }
-    guard loss.isCongested else { return }
+    guard loss.isCongested || loss.isCongestedByQueue(minimumRTT: minimumRTT) else { return }
     if lowerRate == .infinity { lowerRate = maximumRate.value }
     if lowerBound == .infinity { lowerBound = Double(window) }
     lowerRate = max(latestRate, BBRGain.beta * lowerRate)

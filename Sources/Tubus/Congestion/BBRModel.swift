@@ -89,6 +89,12 @@ struct LossModel {
     roundLossCount >= 3 && roundLost > threshold * (roundLost + roundDelivered)
   }
 
+  /// Whether the round lost anything while a queue stood on the path all the time: others are there, or we are too fast. Any loss
+  /// counts then, as it does for the draft; without a queue it is more likely the line's.
+  func isCongestedByQueue(minimumRTT: Nanoseconds) -> Bool {
+    roundLossCount > 0 && roundMinimum != .max && roundMinimum > minimumRTT + minimumRTT / 4 + 2 * .millisecond
+  }
+
   mutating func delivered(_ bytes: Int, roundTrip: Nanoseconds?) {
     roundDelivered += Double(bytes)
     if let roundTrip { roundMinimum = min(roundMinimum, roundTrip) }

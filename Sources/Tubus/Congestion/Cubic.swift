@@ -30,7 +30,9 @@ struct Cubic: CongestionController {
 
   mutating func onAck(_ event: AckEvent) {
     roundTrip = event.smoothedRoundTrip
-    guard event.sample.priorDelivered >= recoveryUntil, isWindowLimited || event.priorInFlight * 2 > window else { return }
+    guard event.sample.priorDelivered >= recoveryUntil, isWindowLimited || event.priorInFlight * 2 > window else {
+      return
+    }
     isWindowLimited = false
     if cwnd < threshold {
       cwnd += Double(event.acknowledged)

@@ -18,6 +18,8 @@ struct PathMTU {
 
   /// What has been seen to pass, or is held to.
   private(set) var size: Int
+  /// What has been seen to pass. Everything but the stream stays below, so that it gets through whatever the path takes.
+  private(set) var confirmed = Self.floor
   private let maximum: Int
   /// The smallest size that did not pass, and above.
   private var tooLarge: Int
@@ -61,8 +63,14 @@ struct PathMTU {
     return probed?.size
   }
 
-  /// A datagram of `passed` bytes arrived.
+  /// A datagram with a move arrived, of `passed` bytes. One that was larger than what moves are cut to now may have come in fragments.
+  mutating func moved(_ passed: Int) {
+    if passed <= size { confirmed = max(confirmed, passed) }
+  }
+
+  /// A probe of `passed` bytes arrived.
   mutating func passed(_ passed: Int, now: Instant) {
+    confirmed = max(confirmed, passed)
     size = max(size, passed)
     guard let probed, probed.size <= size else { return }
     self.probed = nil
@@ -81,6 +89,7 @@ struct PathMTU {
   mutating func isBlackHole(now: Instant) {
     guard size > Self.floor else { return }
     tooLarge = size
+    confirmed = Self.floor
     size = size > Self.base ? Self.base : Self.floor
     probed = nil
     deadline = now

@@ -6,25 +6,25 @@ extension TubusConnection {
   public enum Reception: Hashable, Sendable {
     /// It is the peer's.
     case taken
-    /// It is nothing of this connection.
+    /// It is nothing of this connection. A link under another pin may come of a peer that has begun anew.
     case ignored
-    /// It asks for a link under another pin: the peer may have begun anew, or somebody forges its address.
-    case linkOfAnother(pin: UInt32)
   }
 
-  /// Takes a datagram from the peer's address, and unmasks it in place.
-  public mutating func receive(_ datagram: UnsafeMutableRawBufferPointer, now: Instant) -> Reception {
-    obscuring?.unmask(datagram)
-    return receivePlain(UnsafeRawBufferPointer(datagram), now: now)
+  /// Takes a datagram from the peer's address.
+  public mutating func receive(_ datagram: UnsafeRawBufferPointer, now: Instant) -> Reception {
+    guard let obscuring else { return receivePlain(datagram, now: now) }
+    return withUnsafeTemporaryAllocation(byteCount: datagram.count, alignment: 8) { plain in
+      obscuring.unmask(datagram, into: plain)
+      return receivePlain(UnsafeRawBufferPointer(plain), now: now)
+    }
   }
 
-  /// Takes a datagram that is unmasked.
-  mutating func receivePlain(_ datagram: UnsafeRawBufferPointer, now: Instant) -> Reception {
+  private mutating func receivePlain(_ datagram: UnsafeRawBufferPointer, now: Instant) -> Reception {
     guard let header = DatagramHeader(datagram) else { return .ignored }
     if phase.isLinking {
       guard link(header, datagram, now: now) else { return .ignored }
     } else if header.pin != peerPin {
-      return Self.holds(.link, datagram) ? .linkOfAnother(pin: header.pin) : .ignored
+      return .ignored
     }
     guard phase != .finished else { return .ignored }
     lastHeard = now
@@ -153,7 +153,7 @@ extension TubusConnection {
     echoed.bytes += record.length
     delivery.acknowledge(
       record.length, snapshot: record.snapshot, sentAt: record.sentAt, order: record.order, now: now)
-    mtu.passed(record.length + Section.moveOverhead + DatagramHeader.length, now: now)
+    mtu.moved(record.length + Section.moveOverhead + DatagramHeader.length)
   }
 
   private mutating func acknowledge(_ echoed: EchoedMoves, priorInFlight: Int, now: Instant) {

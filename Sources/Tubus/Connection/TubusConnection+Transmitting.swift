@@ -39,7 +39,7 @@ extension TubusConnection {
   }
 
   private mutating func writeControl(_ batch: inout DatagramBatch, now: Instant) {
-    guard let room = batch.nextRoom(size: mtu.size) else { return }
+    guard let room = batch.nextRoom(size: min(mtu.size, mtu.confirmed)) else { return }
     var writer = DatagramWriter(room, pin: pin)
     switch phase {
     case .linking:
@@ -66,7 +66,7 @@ extension TubusConnection {
     isTearEchoDue = false
   }
 
-  /// Everything but the stream. There is always room for it: it is less than 300 bytes.
+  /// Everything but the stream. There is always room for it: it is less than 300 bytes, and no path takes less than 548.
   private mutating func writeState(_ writer: inout DatagramWriter, now: Instant) {
     // Said again until the connector shows that it has heard it.
     if isLinkEchoDue || (role == .acceptor && !isPeerLinked) { _ = writer.append(.linkEcho) }
@@ -102,7 +102,9 @@ extension TubusConnection {
       _ = writer.append(.moveEcho, offset)
       first.append(offset)
     }
-    while writer.space >= Section.numberLength, let offset = echoes.nextRepeat() { _ = writer.append(.moveEcho, offset) }
+    while writer.space >= Section.numberLength, let offset = echoes.nextRepeat() {
+      _ = writer.append(.moveEcho, offset)
+    }
     echoes.sent(first)
   }
 

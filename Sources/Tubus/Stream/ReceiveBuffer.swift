@@ -25,8 +25,8 @@ struct ReceiveBuffer {
   static let maximumIslands = 16_384
   /// Islands that touch are kept apart past this size, since growing one copies it.
   private static let islandSize = 65_536
-  /// What is handed out at once, so that a reader gets few large buffers.
-  private static let chunkSize = 262_144
+  /// What is handed out at once, so that a reader gets few large buffers. The allocator maps memory anew for each one above 128 KiB.
+  private static let chunkSize = 65_536
 
   private var islands = Deque<Island>()
   private var ready = Deque<ByteBuffer>()

@@ -16,35 +16,41 @@ public struct Obscuring: Hashable, Sendable {
   /// Masks a datagram in place with `salt`, which must not be 0.
   public func mask(_ datagram: UnsafeMutableRawBufferPointer, salt: UInt64) {
     guard datagram.count >= DatagramHeader.saltLength else { return }
-    applyKeyStream(to: datagram, salt: salt)
+    applyKeyStream(from: UnsafeRawBufferPointer(datagram), to: datagram, salt: salt)
     datagram.storeBigEndian(salt ^ secret, at: 0)
   }
 
-  /// Unmasks a datagram in place, its salt becoming 0. What was masked with another secret becomes noise.
-  public func unmask(_ datagram: UnsafeMutableRawBufferPointer) {
-    guard datagram.count >= DatagramHeader.saltLength else { return }
-    let salt = UnsafeRawBufferPointer(datagram).bigEndian(UInt64.self, at: 0) ^ secret
-    applyKeyStream(to: datagram, salt: salt)
-    datagram.storeBigEndian(0 as UInt64, at: 0)
+  /// Unmasks a datagram into room of its size, its salt becoming 0. What was masked with another secret becomes noise.
+  public func unmask(_ datagram: UnsafeRawBufferPointer, into plain: UnsafeMutableRawBufferPointer) {
+    precondition(plain.count == datagram.count)
+    guard datagram.count >= DatagramHeader.saltLength else { return plain.copyMemory(from: datagram) }
+    applyKeyStream(from: datagram, to: plain, salt: datagram.bigEndian(UInt64.self, at: 0) ^ secret)
+    plain.storeBigEndian(0 as UInt64, at: 0)
   }
 
-  private func applyKeyStream(to datagram: UnsafeMutableRawBufferPointer, salt: UInt64) {
-    guard var place = datagram.baseAddress else { return }
-    place += DatagramHeader.saltLength
-    var left = datagram.count - DatagramHeader.saltLength
+  /// `source` and `target` are of one size, and may be the same.
+  private func applyKeyStream(
+    from source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer, salt: UInt64
+  ) {
+    guard var input = source.baseAddress, var output = target.baseAddress else { return }
+    input += DatagramHeader.saltLength
+    output += DatagramHeader.saltLength
+    var left = target.count - DatagramHeader.saltLength
     var state = secret
     while left >= 8 {
       // The block's bytes in the order of memory, which are the next state, too.
       state = Self.nextState(state, salt)
-      place.storeBytes(of: place.loadUnaligned(as: UInt64.self) ^ state.littleEndian, as: UInt64.self)
-      place += 8
+      output.storeBytes(of: input.loadUnaligned(as: UInt64.self) ^ state.littleEndian, as: UInt64.self)
+      input += 8
+      output += 8
       left -= 8
     }
     guard left > 0 else { return }
     state = Self.nextState(state, salt)
     for index in 0..<left {
       let byte = UInt8(truncatingIfNeeded: state >> UInt64(8 * index))
-      place.storeBytes(of: place.load(fromByteOffset: index, as: UInt8.self) ^ byte, toByteOffset: index, as: UInt8.self)
+      output.storeBytes(
+        of: input.load(fromByteOffset: index, as: UInt8.self) ^ byte, toByteOffset: index, as: UInt8.self)
     }
   }
 

@@ -15,6 +15,7 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "wormhole", mutations: 1000, run: fuzzWormhole),
     FuzzTarget(name: "text", mutations: 2000, run: fuzzText),
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
+    FuzzTarget(name: "node-cache", mutations: 1000, run: fuzzKnownNodes),
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
   ]
 }

@@ -1,6 +1,7 @@
 import DatagramSockets
 import Datagrams
 import Logging
+import PlexusTesting
 import STUN
 import Testing
 
@@ -23,7 +24,7 @@ import Testing
   private func withServer(
     _ configuration: PlexusServer.Configuration, _ body: @Sendable @escaping (PlexusServer) async throws -> Void
   ) async throws {
-    let server = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogLines() })
+    let server = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogRecorder() })
     try await withThrowingTaskGroup { group in
       group.addTask { try await server.run() }
       group.addTask { try await body(server) }
@@ -126,7 +127,7 @@ import Testing
     var configuration = configuration([Self.loopback])
     configuration.dhtPort = taken.localEndpoint.port
     let error = await #expect(throws: PlexusError.self) {
-      _ = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogLines() })
+      _ = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogRecorder() })
     }
     #expect(error?.code == .portTaken && error?.description.contains("\(taken.localEndpoint.port)") == true)
     await taken.close()
@@ -137,7 +138,7 @@ import Testing
     let address = try #require(IPAddress(text))
     let configuration = configuration([address])
     let error = await #expect(throws: PlexusError.self) {
-      _ = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogLines() })
+      _ = try await PlexusServer.start(configuration, logger: Logger(label: "test") { _ in LogRecorder() })
     }
     #expect(error?.code == .invalidOption && error?.description.contains("\(address)") == true)
   }
