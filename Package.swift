@@ -13,7 +13,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
   "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
-  logging,
+  "Wormhole", logging, nio,
 ]
 let fuzzing: [Target] =
   isFuzzing
@@ -35,8 +35,10 @@ let package = Package(
   products: [
     .library(name: "Plexus", targets: ["Plexus"]),
     .library(name: "Tubus", targets: ["Tubus"]),
+    .library(name: "Wormhole", targets: ["Wormhole"]),
     .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
     .executable(name: "plexus", targets: ["PlexusCLI"]),
+    .executable(name: "wormhole", targets: ["WormholeCLI"]),
     .executable(name: "plexus-lab", targets: ["PlexusLabTool"]),
   ],
   dependencies: [
@@ -86,6 +88,19 @@ let package = Package(
     .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
     .target(
       name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+    // TCP and UDP services through a tunnel: any stream channel, a tubus connection in the first place.
+    .target(
+      name: "Wormhole",
+      dependencies: [
+        "Datagrams", "DatagramSockets", "Tubus", nio, nioPosix, logging,
+        .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "WormholeCLI",
+      dependencies: [
+        "Wormhole", "Tubus", "Datagrams", "CLISupport", logging, nio, nioPosix,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),
     .target(
@@ -157,6 +172,11 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "WormholeTests",
+      dependencies: ["Wormhole", "Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", logging, nio, nioPosix],
+      swiftSettings: strict),
+    .testTarget(name: "WormholeCLITests", dependencies: ["WormholeCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(

@@ -9,8 +9,10 @@ import Synchronization
 public final class ConsoleLog: Sendable {
   private let file: Int32?
   private let start: timespec
-  /// Lines of several threads must not run into each other.
-  private let lock = Mutex(())
+  /// The line that stays below all others on a terminal. The lock also keeps lines of several threads apart.
+  private let status = Mutex<String?>(nil)
+  /// Whether a person looks at standard error.
+  public let isTerminal = isatty(STDERR_FILENO) == 1
 
   /// Opens the log.
   ///
@@ -40,10 +42,26 @@ public final class ConsoleLog: Sendable {
     Logger(label: label) { _ in Handler(log: self, logLevel: level) }
   }
 
+  /// Shows a line below all others, in place of the one before; nil takes it away. Nothing happens where there is no terminal.
+  public func setStatus(_ line: String?) {
+    guard isTerminal else { return }
+    status.withLock { status in
+      // Longer than the terminal is wide it would leave a copy behind each time.
+      var size = winsize()
+      let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) - 1 : 79
+      status = line.map { String($0.prefix(width)) }
+      Self.write(Self.clearLine + (status ?? ""), to: STDERR_FILENO)
+    }
+  }
+
+  /// Back to the first column, and everything behind it erased.
+  private static let clearLine = "\r\u{1B}[K"
+
   private func write(level: Logger.Level, message: String, metadata: Logger.Metadata) {
     let sentence = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    lock.withLock { _ in
-      Self.write(consoleLine(level: level, sentence: sentence, metadata: metadata), to: STDERR_FILENO)
+    status.withLock { status in
+      let line = consoleLine(level: level, sentence: sentence, metadata: metadata)
+      Self.write(status.map { "\(Self.clearLine)\(line)\($0)" } ?? line, to: STDERR_FILENO)
       if let file { Self.write(Self.fileLine(level: level, sentence: sentence, metadata: metadata), to: file) }
     }
   }

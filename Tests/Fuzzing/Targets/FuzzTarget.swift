@@ -12,6 +12,7 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "stun", mutations: 3000, run: fuzzSTUN),
     FuzzTarget(name: "stun-explorer", mutations: 200, run: fuzzNetworkExplorer),
     FuzzTarget(name: "punch", mutations: 1000, run: fuzzPuncher),
+    FuzzTarget(name: "wormhole", mutations: 1000, run: fuzzWormhole),
     FuzzTarget(name: "text", mutations: 2000, run: fuzzText),
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
     FuzzTarget(name: "node-cache", mutations: 1000, run: fuzzKnownNodes),
