@@ -6,6 +6,7 @@ let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .er
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
@@ -40,6 +41,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
@@ -72,6 +74,12 @@ let package = Package(
     .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
     .target(
       name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+    .target(name: "CSMIME", linkerSettings: [.linkedLibrary("crypto")]),
+    .target(
+      name: "RendezvousEmail",
+      dependencies: [
+        "Rendezvous", "Identity", "Datagrams", "DatagramSockets", "CSMIME", nio, nioPosix, nioSSL, logging,
+      ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),
     .target(
@@ -125,6 +133,10 @@ let package = Package(
       name: "RendezvousTests",
       dependencies: ["Rendezvous", "RendezvousDHT", "DatagramSockets", "PlexusTesting"],
       swiftSettings: strict),
+    .testTarget(
+      name: "RendezvousEmailTests",
+      dependencies: ["RendezvousEmail", "Rendezvous", "Identity", "PlexusTesting", nio, nioPosix, nioSSL, logging],
+      resources: [.copy("Fixtures")], swiftSettings: strict),
     .testTarget(
       name: "PlexusTests",
       dependencies: [
