@@ -87,7 +87,7 @@ let package = Package(
       dependencies: [
         "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
-        logging, .product(name: "Metrics", package: "swift-metrics"),
+        "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
     // What the command lines share: configuration file, log, failures.
     .target(
@@ -97,7 +97,7 @@ let package = Package(
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "Plexus", "Identity", "CLISupport", logging,
+        "Plexus", "Identity", "RendezvousEmail", "CLISupport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .target(

@@ -10,7 +10,8 @@ struct PassageCommand: AsyncParsableCommand {
     abstract: "Make a direct network passage between applications on machines behind NATs.",
     discussion: """
       Run it on both machines: `plexus --accept …` on one, `plexus --peer-info OWNER/PIN …` on the other. Both learn their \
-      public addresses by STUN, find each other over the DHT, open their NATs, and start --exec-command with the addresses.
+      public addresses by STUN, find each other over the DHT, or by email where the --email-… options are given, open their \
+      NATs, and start --exec-command with the addresses.
 
       `plexus identity` makes and exchanges the identities that both need; `plexus explore` tells what the own network \
       does and whether punching will work; `plexus serve` is the STUN server and DHT node for those who want their own. \

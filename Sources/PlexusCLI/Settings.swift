@@ -5,6 +5,7 @@ import Logging
 import Plexus
 import Rendezvous
 import RendezvousDHT
+import RendezvousEmail
 
 /// The options of a run, read and checked: nothing here can be wrong any more.
 struct Settings {
@@ -23,11 +24,6 @@ struct Settings {
 
   /// Checks the options, and says of the first that is wrong what it should be.
   init(_ options: PlexusOptions, environment: Environment) throws {
-    let email = [options.emailSmtps, options.emailImaps, options.emailLogin, options.emailPassword]
-    guard email.allSatisfy({ $0 == nil }) else {
-      throw CommandFailure(
-        .usage, "this version meets peers over the DHT only, not by email; leave out the --email-* options")
-    }
     guard let application = options.appID, (1...255).contains(application.utf8.count) else {
       throw Self.missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
     }
@@ -54,6 +50,7 @@ struct Settings {
     configuration.dht.cacheFolder = environment.cacheFolder
     try configuration.apply(options)
     try configuration.apply(environment)
+    configuration.email = try EmailConfiguration(options, environment)
   }
 
   private static func role(_ options: PlexusOptions) throws -> Role {

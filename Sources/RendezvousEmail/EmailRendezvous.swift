@@ -7,7 +7,7 @@ import Synchronization
 
 /// What happens to the connections with the mail servers, for people and logs.
 public enum EmailEvent: Hashable, Sendable {
-  /// Mail can be read and sent.
+  /// The IMAP server is connected again.
   case connected
   /// The connection to the IMAP server failed, for this reason; the next is tried after the pause.
   case disconnected(reason: String, pause: Duration)
@@ -112,7 +112,6 @@ public actor EmailRendezvous: Rendezvous {
         for _ in 0..<2 { try await group.next() }
       }
       guard case .running = phase else { throw Self.notRunning }
-      onEvent(.connected)
     } catch {
       if case .running = phase { phase = .idle }
       watching.cancel()

@@ -136,7 +136,8 @@ import Testing
       (["--punch-hops=256"], "--punch-hops"),
       (["--dht-port=x"], "--dht-port"), (["--dht-network=-1"], "--dht-network"), (["--log-level=loud"], "--log-level"),
       (["--stun-server=a b:99999"], "--stun-server"), (["--dht-bootstrap=,"], "--dht-bootstrap"),
-      (["--exec-args='open"], "quote"), (["--exec-env=NOTHING"], "NOTHING"), (["--email-login=x"], "email"),
+      (["--exec-args='open"], "quote"), (["--exec-env=NOTHING"], "NOTHING"),
+      (["--email-login=x"], "--email-smtps is missing"),
       (["--peer-info=bob"], "OWNER/PIN"), (["--host-info=../x"], "OWNER/PIN"),
       (["--config=/no/such/file"], "/no/such/file"),
     ])

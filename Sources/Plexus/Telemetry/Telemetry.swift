@@ -32,7 +32,8 @@ struct Telemetry: Sendable {
       Timer(label: "plexus_passage_time", dimensions: [("role", role.rawValue)], factory: metrics)
         .recordNanoseconds(time.nanoseconds)
     case .passageFailed(_, let role, let error): countFailure(error, of: role)
-    case .keyPermissions, .accepting, .dht, .joined, .serverUnresolved, .serverFailed, .mappingChanged, .answered,
+    case .keyPermissions, .accepting, .dht, .email, .joined, .joinFailed, .serverUnresolved, .serverFailed,
+      .mappingChanged, .answered,
       .punched, .payloadStarted, .payloadEnded:
       break
     }
