@@ -1,37 +1,33 @@
 import Foundation
 import PlexusTesting
 import Rendezvous
+import Synchronization
 import Testing
 
 @testable import RendezvousEmail
 
 /// A real mail server on loopback, one for a test.
-struct MailServers {
+final class MailServers: Sendable {
   let site: MailServerSite
-  /// Runs the servers; ended to stop them.
-  private let process: Process
+  private let process = Mutex<Process?>(nil)
 
   static let password = "correct horse \"battery\" \\staple"
   static let accounts = ["ann", "bob", "eve", "shared"].map {
     MailServerSite.Account(address: "\($0)@example.org", password: password)
   }
 
-  static func run<Value>(
-    idle: Bool = true, messageLimit: Int = 10_240_000, _ body: (MailServers) async throws -> Value
+  static func run<Value: Sendable>(
+    idle: Bool = true, messageLimit: Int = 10_240_000, _ body: @Sendable (MailServers) async throws -> Value
   ) async throws -> Value {
     try await HeavyTests.run {
       let site = try MailServerSite(
-        address: "127.0.0.1", ports: .init(from: .random(in: 20_000...59_000)), accounts: accounts,
-        domain: "example.org",
+        address: "127.0.0.1", ports: .init(from: .random(in: 20_000...32_000)), accounts: accounts, domain: "example.org",
         idle: idle, messageLimit: messageLimit)
       defer { site.remove() }
-      let servers = try MailServers(site)
-      do {
-        let value = try await body(servers)
-        servers.stop()
-        return value
-      } catch {
-        servers.stop()
+      let servers = MailServers(site)
+      defer { servers.stop() }
+      try await servers.start()
+      do { return try await body(servers) } catch {
         // What the servers said, which is gone with them otherwise.
         for file in ["dovecot.log", "postfix.log"] {
           print((try? String(contentsOfFile: "\(site.folder)/\(file)", encoding: .utf8)) ?? "no \(file)")
@@ -41,37 +37,49 @@ struct MailServers {
     }
   }
 
-  private init(_ site: MailServerSite) throws {
-    self.site = site
-    process = try Self.start(site)
-  }
+  private init(_ site: MailServerSite) { self.site = site }
 
-  private static func start(_ site: MailServerSite) throws -> Process {
+  private func start() async throws {
     let process = Process()
-    let output = Pipe()
+    let ready = "\(site.folder)/ready"
+    try? FileManager.default.removeItem(atPath: ready)
+    _ = FileManager.default.createFile(atPath: ready, contents: nil)
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = [site.script]
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
+    process.standardOutput = FileHandle(forWritingAtPath: ready)
     try process.run()
-    let said = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-    guard said == "ready\n" else {
-      process.terminate()
-      throw MailServerFailure(said: said)
+    self.process.withLock { $0 = process }
+    var said = ""
+    while !said.hasSuffix("ready\n") {
+      guard process.isRunning else { throw MailServerFailure(said: said) }
+      try await Task.sleep(for: .milliseconds(10))
+      said = (try? String(contentsOfFile: ready, encoding: .utf8)) ?? ""
     }
-    return process
   }
 
   private func stop() {
-    process.terminate()
-    process.waitUntilExit()
+    process.withLock { process in
+      process?.terminate()
+      process?.waitUntilExit()
+      process = nil
+    }
   }
 
-  /// Stops the servers, and starts them again after `body`.
-  func restarted(_ body: () async throws -> Void) async throws -> MailServers {
+  /// Stops the servers, and starts them again.
+  func restart() async throws {
     stop()
-    try await body()
-    return try MailServers(site)
+    try await start()
+  }
+
+  /// Sends a mail as it is, from ann.
+  func deliver(_ content: String, to recipient: String) async throws {
+    let configuration = configuration("ann@example.org")
+    let client = try await SMTPClient.open(
+      MailEndpoint(.smtp, configuration.smtp), tls: MailTLS(configuration), configuration: configuration)
+    try await client.send(OutgoingMail(
+        sender: "ann@example.org", recipient: recipient, content: content, messageID: "<test@example.org>"))
+    await client.quit()
   }
 
   func configuration(_ login: String, configure: (inout EmailConfiguration) -> Void = { _ in }) -> EmailConfiguration {

@@ -289,8 +289,6 @@ struct IMAPSession {
         )
       }
       isAuthenticated = true
-      // Those from before the login say nothing of what is possible after it.
-      if case .capability? = status.code {} else if capabilities?.contains("IMAP4REV1") != true { capabilities = nil }
     case .select:
       guard isOK else { throw refusal("to open the inbox", status) }
       return didSelect(now: now)
@@ -342,6 +340,8 @@ struct IMAPSession {
     if !isEncrypted { return send(.startTLS, now: now) }
     if isAuthenticated { return send(.select, now: now) }
     send(authentication(capabilities), now: now)
+    // Those from before the login say nothing of what is possible after it.
+    self.capabilities = nil
   }
 
   private func authentication(_ capabilities: Set<String>) -> IMAPCommand {

@@ -12,7 +12,9 @@ struct OutgoingMail: Sendable {
   let content: String
   /// The Message-ID, with its angle brackets.
   let messageID: String
+}
 
+extension OutgoingMail {
   /// A mail from `own` to `peer` whose only part is `part`.
   ///
   /// - Parameters:
