@@ -79,6 +79,8 @@ let package = Package(
       name: "RendezvousEmail",
       dependencies: [
         "Rendezvous", "Identity", "Datagrams", "DatagramSockets", "CSMIME", nio, nioPosix, nioSSL, logging,
+        .product(name: "NIOTLS", package: "swift-nio"), .product(name: "X509", package: "swift-certificates"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
       ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),

@@ -4,10 +4,12 @@ import Testing
 
 @Suite struct IMAPParserTests {
   private static let session = [
-    "* OK [CAPABILITY IMAP4rev1 IDLE] Dovecot {5}", "+ ", "* CAPABILITY IMAP4rev1 UIDPLUS", "* 12 EXISTS", "* 12 EXPUNGE",
+    "* OK [CAPABILITY IMAP4rev1 IDLE] Dovecot {5}", "+ ", "* CAPABILITY IMAP4rev1 UIDPLUS", "* 12 EXISTS",
+    "* 12 EXPUNGE",
     "* SEARCH 1 2 4294967295", "* SEARCH", "* LIST (\\HasNoChildren) \".\" {5}\r\nIN{3}", "",
     "* 12 FETCH (UID 5 FLAGS (\\Seen) RFC822.SIZE 44 BODY[HEADER.FIELDS (FROM {2}\r\nTO)] {12}\r\nFrom: a\r\n\r\n) BODY[]<0> NIL)",
-    "* 1 FETCH (ENVELOPE (NIL \"a \\\" b\" (NIL)) BODY[] ~{3}\r\n\u{0}\r\n UID 6)", "* OK [UIDNEXT 7] x", "* NO [ALERT] {2}",
+    "* 1 FETCH (ENVELOPE (NIL \"a \\\" b\" (NIL)) BODY[] ~{3}\r\n\u{0}\r\n UID 6)", "* OK [UIDNEXT 7] x",
+    "* NO [ALERT] {2}",
     "P1 OK [READ-WRITE] done {1}", "P2 NO [AUTHENTICATIONFAILED] no", "P3 BAD what",
   ].map { $0 + "\r\n" }.joined()
 

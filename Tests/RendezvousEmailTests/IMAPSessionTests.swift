@@ -15,7 +15,8 @@ import Testing
       "UID FETCH 10:* \(IMAPDialogue.check)",
       answering:
         "* 4 FETCH (FLAGS (\\Recent) UID 10 RFC822.SIZE 321 INTERNALDATE \"23-Nov-2026 05:00:00 +0000\" "
-        + "BODY[HEADER.FIELDS (FROM TO SUBJECT IN-REPLY-TO MESSAGE-ID X-PLEXUS-SUBJECTS)] {\(header.utf8.count)}", header + ")",
+        + "BODY[HEADER.FIELDS (FROM TO SUBJECT IN-REPLY-TO MESSAGE-ID X-PLEXUS-SUBJECTS)] {\(header.utf8.count)}",
+      header + ")",
       "* 5 EXISTS", "TAG OK fetched")
     let summary = IMAPSummary(
       uid: 10, size: 321, internalDate: "23-Nov-2026 05:00:00 +0000", header: Array(header.utf8))
@@ -138,7 +139,8 @@ import Testing
 
     dialogue = IMAPDialogue(login: MailLogin(name: "ann", password: "token", method: .xoauth2))
     try dialogue.server("* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hello")
-    try dialogue.expect("AUTHENTICATE XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==", answering: "+ eyJzdGF0dXMiOiI0MDAifQ==")
+    try dialogue.expect(
+      "AUTHENTICATE XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==", answering: "+ eyJzdGF0dXMiOiI0MDAifQ==")
     // The challenge says why not, and wants an empty answer.
     #expect(dialogue.client() == [""])
     #expect { try dialogue.server("P1 NO refused") } throws: { ($0 as? MailError)?.code == .loginRefused }

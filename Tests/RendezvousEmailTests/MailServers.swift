@@ -11,17 +11,16 @@ final class MailServers: Sendable {
   let site: MailServerSite
   private let process = Mutex<Process?>(nil)
 
-  static let password = "correct horse \"battery\" \\staple"
-  static let accounts = ["ann", "bob", "eve", "shared"].map {
-    MailServerSite.Account(address: "\($0)@example.org", password: password)
-  }
+  static let password = MailServerSite.password
+  static let accounts = ["ann", "bob", "eve", "shared"].map { "\($0)@example.org" }
 
   static func run<Value: Sendable>(
     idle: Bool = true, messageLimit: Int = 10_240_000, _ body: @Sendable (MailServers) async throws -> Value
   ) async throws -> Value {
     try await HeavyTests.run {
       let site = try MailServerSite(
-        address: "127.0.0.1", ports: .init(from: .random(in: 20_000...32_000)), accounts: accounts, domain: "example.org",
+        address: "127.0.0.1", ports: .init(from: .random(in: 20_000...32_000)), accounts: accounts,
+        domain: "example.org",
         idle: idle, messageLimit: messageLimit)
       defer { site.remove() }
       let servers = MailServers(site)
@@ -77,7 +76,8 @@ final class MailServers: Sendable {
     let configuration = configuration("ann@example.org")
     let client = try await SMTPClient.open(
       MailEndpoint(.smtp, configuration.smtp), tls: MailTLS(configuration), configuration: configuration)
-    try await client.send(OutgoingMail(
+    try await client.send(
+      OutgoingMail(
         sender: "ann@example.org", recipient: recipient, content: content, messageID: "<test@example.org>"))
     await client.quit()
   }

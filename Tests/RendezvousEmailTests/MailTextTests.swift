@@ -31,7 +31,10 @@ import Testing
     ])
   func onlyAddressesGetMail(owner: String, isAddress: Bool) { #expect(Mailbox.isAddress(owner) == isAddress) }
 
-  @Test(arguments: ["app invite", "ein längerer Name für eine Anwendung, die in keine Zeile passt, ünd noch mehr 🎈 invite", "a\r\nBcc: x"])
+  @Test(arguments: [
+    "app invite", "ein längerer Name für eine Anwendung, die in keine Zeile passt, ünd noch mehr 🎈 invite",
+    "a\r\nBcc: x",
+  ])
   func subjectsSurvive(text: String) {
     let encoded = HeaderText.encode(text)
     #expect(encoded.split(separator: "\r\n").allSatisfy { $0.utf8.count <= 76 || text == encoded })
@@ -55,11 +58,13 @@ import Testing
   }
 
   @Test func partsStandBetweenTheirBoundaries() {
-    let text = "Content-Type: multipart/mixed; boundary=\"-- x;y\"\r\n\r\npreamble\r\n---- x;y \r\none\r\n---- x;yz\r\n---- x;y\r\n\r\n---- x;y--\r\nend"
+    let text =
+      "Content-Type: multipart/mixed; boundary=\"-- x;y\"\r\n\r\npreamble\r\n---- x;y \r\none\r\n---- x;yz\r\n---- x;y\r\n\r\n---- x;y--\r\nend"
     let entity = MIMEEntity(Array(text.utf8)[...])
     let boundary = entity.contentType.parameters["boundary"]
     #expect(boundary == "-- x;y")
-    #expect(entity.parts(boundary: boundary ?? "").map { String(decoding: $0, as: UTF8.self) } == ["one\r\n---- x;yz", ""])
+    #expect(
+      entity.parts(boundary: boundary ?? "").map { String(decoding: $0, as: UTF8.self) } == ["one\r\n---- x;yz", ""])
   }
 
   @Test func datesOfServersAreRead() {
@@ -83,6 +88,17 @@ import Testing
 
   @Test(arguments: ["", "https://x", "a:0", "a:b", "starttls://", "a b"])
   func whatIsNoServerIsRefused(text: String) { #expect(MailServer(text) == nil) }
+
+  @Test(
+    arguments: [
+      ("mail.example.org", "mail.example.org", true), ("Mail.Example.org.", "mail.example.ORG", true),
+      ("mail.example.org", "*.example.org", true), ("a.mail.example.org", "*.example.org", false),
+      ("example.org", "*.org", false), ("mail.example.org", "m*.example.org", false),
+      ("mail.example.org", "mail.example.com", false), ("", "", false), (".example.org", "*.example.org", false),
+    ])
+  func certificatesAreForNames(host: String, pattern: String, matches: Bool) {
+    #expect(ServerNameCheck.matches(host, pattern) == matches)
+  }
 
   @Test func passwordsStandInNoDescription() throws {
     let login = MailLogin(name: "ann", password: "s3cret", method: .plain)

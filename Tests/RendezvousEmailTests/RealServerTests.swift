@@ -38,12 +38,14 @@ struct RealServerTests {
       try await withTemporaryFolder { folder in
         let repository = try ApplicationRepository(path: folder)
         for name in names { _ = try repository.create(IdentityName(name), options: NewIdentityOptions(bits: 2048)) }
-        try await servers.deliver("From: x <x@example.org>\r\nSubject: private\r\n\r\nhello\r\n", to: "shared@example.org")
+        try await servers.deliver(
+          "From: x <x@example.org>\r\nSubject: private\r\n\r\nhello\r\n", to: "shared@example.org")
         try await eventually { servers.site.mails(of: "shared@example.org").count == 1 }
         let peers = try names.map { name in
           try EmailRendezvous(
             own: repository.ownIdentity(IdentityName(name)), repository: repository,
-            configuration: servers.configuration("shared@example.org"), memory: ReplayMemory(), logger: LogLines().logger)
+            configuration: servers.configuration("shared@example.org"), memory: ReplayMemory(),
+            logger: LogLines().logger)
         }
         for peer in peers { try await peer.join(timeout: .seconds(30)) }
         let (one, two) = (peers[0], peers[1])
@@ -101,16 +103,22 @@ struct RealServerTests {
       // From before.
       try await servers.deliver(mail, to: "bob@example.org")
       try await eventually { servers.site.mails(of: "bob@example.org").count == 1 }
-      try await Peer.with(Cast.bob, knowing: [Cast.ann], servers.configuration("bob@example.org"), memory: memory) { bobs in
+      try await Peer.with(Cast.bob, knowing: [Cast.ann], servers.configuration("bob@example.org"), memory: memory) {
+        bobs in
         let list = InvitationList()
         let listening = Task {
-          for try await invitation in bobs.rendezvous.invitations(application: "app", from: .any) { list.add(invitation) }
+          for try await invitation in bobs.rendezvous.invitations(application: "app", from: .any) {
+            list.add(invitation)
+          }
         }
         defer { listening.cancel() }
         let head = "From: desk <ann@example.org>\r\nTo: home <bob@example.org>\r\nSubject: app invite\r\n"
         let bad: [(String, String)] = [
           ("\(head)\r\n\(asked.line)\r\n", "it is not encrypted"),
-          ("\(head)Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n", "cannot be decrypted"),
+          (
+            "\(head)Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
+            "cannot be decrypted"
+          ),
           ("\(head)\r\n" + String(repeating: "xxxxxxxxxxxxxxxxxxxx\r\n", count: 10_000), "more than any message"),
           (try invite(from: eve, to: bob, asked.line), "nobody whom we accept"),
           (try invite(from: eve, to: bob, asked.line, as: ann.identity.name), "signature is not the peer's"),
@@ -140,7 +148,9 @@ struct RealServerTests {
       try await Peer.with(Cast.bob, servers.configuration("bob@example.org")) { bob in
         let list = InvitationList()
         let listening = Task {
-          for try await invitation in bob.rendezvous.invitations(application: "app", from: .any) { list.add(invitation) }
+          for try await invitation in bob.rendezvous.invitations(application: "app", from: .any) {
+            list.add(invitation)
+          }
         }
         defer { listening.cancel() }
         try await servers.restart()
@@ -199,7 +209,8 @@ struct RealServerTests {
           try await ann.invite(Cast.bob, Reference(port: 1000))
         }
         #expect(error?.code == .rejected)
-        #expect(error?.description.contains("refuses mail to bob@example.org: 552") == true, "\(error?.description ?? "")")
+        #expect(
+          error?.description.contains("refuses mail to bob@example.org: 552") == true, "\(error?.description ?? "")")
       }
     }
   }

@@ -82,7 +82,8 @@ import Testing
 
     dialogue = Dialogue(login: MailLogin(name: "ann", password: "token", method: .xoauth2))
     try dialogue.begin()
-    try dialogue.expect("AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==", answering: "334 eyJzdGF0dXMiOiI0MDAifQ==")
+    try dialogue.expect(
+      "AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==", answering: "334 eyJzdGF0dXMiOiI0MDAifQ==")
     #expect(dialogue.client() == "\r\n")
     #expect { try dialogue.server("535 5.7.8 token expired") } throws: { ($0 as? MailError)?.code == .loginRefused }
 
@@ -142,7 +143,9 @@ import Testing
       try dialogue.begin()
       #expect {
         try dialogue.server("535 \(words)")
-      } throws: { ($0 as? MailError)?.code == .loginRefused && !"\($0)".contains("secret") && !"\($0)".contains("AGFubg") }
+      } throws: {
+        ($0 as? MailError)?.code == .loginRefused && !"\($0)".contains("secret") && !"\($0)".contains("AGFubg")
+      }
     }
   }
 

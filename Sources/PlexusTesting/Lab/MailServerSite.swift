@@ -5,20 +5,6 @@ import Glibc
 ///
 /// Both run on any address and port. Mail to any address of the domain is delivered; the accounts are those given.
 public struct MailServerSite: Sendable {
-  /// A way in: an address of the domain and its password.
-  public struct Account: Hashable, Sendable {
-    /// The address, which is the login.
-    public let address: String
-    /// The password.
-    public let password: String
-
-    /// Joins the two.
-    public init(address: String, password: String) {
-      self.address = address
-      self.password = password
-    }
-  }
-
   /// Ports of the server: 0 where there is none.
   public struct Ports: Hashable, Sendable {
     /// Implicit TLS.
@@ -53,6 +39,8 @@ public struct MailServerSite: Sendable {
   public var authorityFile: String { "\(folder)/tls/ca.pem" }
   /// Another CA that it does not come from, PEM.
   public var otherAuthorityFile: String { "\(folder)/tls/other.pem" }
+  /// The password of all accounts.
+  public static let password = "correct horse \"battery\" \\staple"
   /// The name in its certificate, besides the address.
   public static let name = "mail.lab.example"
   /// Says `ready` once both servers listen; ends both when it is ended.
@@ -72,10 +60,12 @@ public struct MailServerSite: Sendable {
   ///
   /// - Parameters:
   ///   - address: The address to listen on, which the certificate is for as well.
+  ///   - accounts: The addresses that can log in.
+  ///   - domain: The domain whose mail is taken.
   ///   - idle: Whether the IMAP server offers IDLE.
-  ///   - quota: The most bytes that an inbox may hold; nil for no bound.
+  ///   - messageLimit: The most bytes that a mail may have.
   public init(
-    address: String, ports: Ports = .usual, accounts: [Account], domain: String = "lab.example", idle: Bool = true,
+    address: String, ports: Ports = .usual, accounts: [String], domain: String = "lab.example", idle: Bool = true,
     messageLimit: Int = 10_240_000
   ) throws {
     // The servers' users must reach their files, so this is no folder of the lab's.
@@ -87,7 +77,7 @@ public struct MailServerSite: Sendable {
       try FileManager.default.createDirectory(
         atPath: folder + part, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
     }
-    try write("dovecot/users", accounts.map { "\($0.address):{PLAIN}\($0.password)\n" }.joined())
+    try write("dovecot/users", accounts.map { "\($0):{PLAIN}\(Self.password)\n" }.joined())
     try write("dovecot/dovecot.conf", dovecot(idle: idle))
     try write("postfix/main.cf", postfix(domain: domain, messageLimit: messageLimit))
     try write("postfix/master.cf", master)
@@ -109,6 +99,23 @@ public struct MailServerSite: Sendable {
 
   private func write(_ name: String, _ text: String) throws {
     try text.write(toFile: "\(folder)/\(name)", atomically: false, encoding: .utf8)
+  }
+}
+
+extension Lab {
+  /// Runs a mail server on the public side's first address, on the usual ports, while `body` runs.
+  ///
+  /// - Throws: ``LabError`` if it does not start.
+  public func withMailServer<Value: Sendable>(
+    for peers: [PlexusPeer], idle: Bool = true, isolation: isolated (any Actor)? = #isolation,
+    _ body: (MailServerSite) async throws -> Value
+  ) async throws -> Value {
+    let site = try MailServerSite(address: server.address, accounts: peers.map(\.mailAddress), idle: idle)
+    defer { site.remove() }
+    return try await server.withProcess("sh", site.script) { running in
+      try await running.waitForLine(containing: "ready")
+      return try await body(site)
+    }
   }
 }
 

@@ -65,6 +65,7 @@ final class ByteInbox: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard failure == nil else { return }
     bytes += unwrapInboundIn(data).readableBytesView
     if let waiter { return finish(waiter.id, with: .success(take())) }
     if bytes.count > Self.capacity, !isPaused {
@@ -92,9 +93,12 @@ final class ByteInbox: ChannelInboundHandler {
     return bytes
   }
 
-  /// The first failure says most.
+  /// The first failure says most. What came before it is of use only where the server has simply closed.
   private func fail(_ error: any Error) {
-    if failure == nil { failure = error }
+    if failure == nil {
+      failure = error
+      if error as? ChannelError != .eof { bytes = [] }
+    }
     if let waiter, let failure { finish(waiter.id, with: .failure(failure)) }
   }
 

@@ -18,6 +18,7 @@ final class MailConnection: Sendable {
   ///
   /// - Throws: ``MailError``, or `CancellationError` as soon as the task is cancelled.
   static func open(_ endpoint: MailEndpoint, tls: MailTLS) async throws -> MailConnection {
+    let inboxes = Inboxes()
     let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       // An idle connection crosses NATs that forget after a few minutes; and a server that is gone is noticed.
@@ -27,17 +28,15 @@ final class MailConnection: Sendable {
       .channelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          if endpoint.security == .implicit {
-            try channel.pipeline.syncOperations.addHandler(tls.makeHandler(for: endpoint))
-          }
-          try channel.pipeline.syncOperations.addHandler(ByteInbox(channel: channel))
+          let inbox = ByteInbox(channel: channel)
+          inboxes.add(inbox, of: channel)
+          try channel.pipeline.syncOperations.addHandler(inbox)
+          if endpoint.security == .implicit { try tls.begin(on: channel, to: endpoint) }
         }
       }
     do {
       let channel = try await connect { bootstrap.connect(host: endpoint.host, port: Int(endpoint.port)) }
-      let inbox = try await channel.eventLoop.submit {
-        NIOLoopBound(try channel.pipeline.syncOperations.handler(type: ByteInbox.self), eventLoop: channel.eventLoop)
-      }.get()
+      guard let inbox = inboxes[channel] else { throw ChannelError.ioOnClosedChannel }
       return MailConnection(endpoint: endpoint, tls: tls, channel: channel, inbox: inbox)
     } catch is CancellationError {
       throw CancellationError()
@@ -111,7 +110,7 @@ final class MailConnection: Sendable {
   func startTLS() async throws {
     do {
       try await channel.eventLoop.submit { [channel, tls, endpoint] in
-        try channel.pipeline.syncOperations.addHandler(tls.makeHandler(for: endpoint), position: .first)
+        try tls.begin(on: channel, to: endpoint)
       }.get()
     } catch {
       throw MailError(endpoint, error)
@@ -120,6 +119,18 @@ final class MailConnection: Sendable {
 
   /// Closes the connection. Closing twice does nothing.
   func close() async { try? await channel.close().get() }
+}
+
+/// The inboxes of the addresses that are tried; by then the pipeline of one that was closed at once would be empty.
+private final class Inboxes: Sendable {
+  private let all = Mutex<[ObjectIdentifier: NIOLoopBound<ByteInbox>]>([:])
+
+  func add(_ inbox: ByteInbox, of channel: any Channel) {
+    let bound = NIOLoopBound(inbox, eventLoop: channel.eventLoop)
+    all.withLock { $0[ObjectIdentifier(channel)] = bound }
+  }
+
+  subscript(channel: any Channel) -> NIOLoopBound<ByteInbox>? { all.withLock { $0[ObjectIdentifier(channel)] } }
 }
 
 /// The continuation of whoever waits for a connection, resumed once.

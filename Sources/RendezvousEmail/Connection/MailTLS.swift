@@ -57,11 +57,14 @@ struct MailTLS: Sendable {
     return items
   }
 
-  /// The handler for a connection to `endpoint`.
-  func makeHandler(for endpoint: MailEndpoint) throws -> NIOSSLClientHandler {
+  /// Makes the connection of `channel` to `endpoint` TLS. On its event loop.
+  func begin(on channel: any Channel, to endpoint: MailEndpoint) throws {
+    let pipeline = channel.pipeline.syncOperations
     // NIOSSL takes names only, and checks the address of the connection where there is none.
     let isAddress = (try? SocketAddress(ipAddress: endpoint.host, port: 0)) != nil
-    return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : endpoint.host)
+    let handler = try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : endpoint.host)
+    if !isAddress { try pipeline.addHandler(ServerNameCheck(endpoint), position: .first) }
+    try pipeline.addHandler(handler, position: .first)
   }
 }
 
@@ -108,7 +111,12 @@ extension MailError {
   }
 
   private init(_ endpoint: MailEndpoint, tls words: String) {
-    if words.contains("CERTIFICATE_VERIFY_FAILED") {
+    if words.contains("EOF during handshake") {
+      self.init(
+        .unreachable,
+        "\(endpoint.name) ended the connection before it was TLS; check the port of \(endpoint.option), or write starttls:// before the "
+          + "host")
+    } else if words.contains("CERTIFICATE_VERIFY_FAILED") {
       self.init(
         .untrusted,
         "the certificate of \(endpoint.name) is not trusted: it has expired, or comes from a CA that is not known here; give its CA "
