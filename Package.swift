@@ -13,8 +13,8 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 // scripts/fuzz sets PLEXUS_FUZZ: then the fuzz targets become a program around libFuzzer, otherwise a test.
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
-  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
-  logging,
+  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "RendezvousEmail",
+  "CLISupport", "Plexus", logging,
 ]
 let fuzzing: [Target] =
   isFuzzing

@@ -15,6 +15,8 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "text", mutations: 2000, run: fuzzText),
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
+    FuzzTarget(name: "mail-server", mutations: 1000, run: fuzzMailServers),
+    FuzzTarget(name: "mail", mutations: 300, run: fuzzMail),
   ]
 }
 
