@@ -147,7 +147,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
-    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(
+      name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting", "RendezvousEmail"], swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["PlexusTesting", "Identity", "STUN"], swiftSettings: strict),
   ] + fuzzing,
   cxxLanguageStandard: .cxx17

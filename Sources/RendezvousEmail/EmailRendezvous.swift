@@ -228,18 +228,37 @@ public actor EmailRendezvous: Rendezvous {
     application: String, from peers: IdentityPattern
   ) -> AsyncThrowingStream<Invitation, any Error> {
     let (stream, feed) = AsyncThrowingStream.makeStream(of: Invitation.self, bufferingPolicy: .bufferingOldest(64))
-    let number = desk.add(
-      MailDesk.Listener(application: application, peers: peers) { invitation in
-        feed.yield(invitation)
-        // The answer follows soon.
-        Task { await self.warm() }
-      })
+    listen(
+      MailDesk.Listener(
+        application: application, peers: peers,
+        purpose: .invites { invitation in
+          feed.yield(invitation)
+          // The answer follows soon.
+          Task { await self.warm() }
+        }), for: feed)
+    return stream
+  }
+
+  /// Notices that are verified, decrypted and new. A stream that is not read keeps the 64 oldest.
+  public nonisolated func advents(
+    application: String, from peers: IdentityPattern
+  ) -> AsyncThrowingStream<Advent, any Error> {
+    let (stream, feed) = AsyncThrowingStream.makeStream(of: Advent.self, bufferingPolicy: .bufferingOldest(64))
+    listen(
+      MailDesk.Listener(application: application, peers: peers, purpose: .advents { feed.yield($0) }), for: feed)
+    return stream
+  }
+
+  /// Listens for as long as the stream is read.
+  private nonisolated func listen<Message>(
+    _ listener: MailDesk.Listener, for feed: AsyncThrowingStream<Message, any Error>.Continuation
+  ) {
+    let number = desk.add(listener)
     feed.onTermination = { [desk] _ in
       desk.remove(number)
       Task { await self.forget(number) }
     }
     Task { await self.register(number) { feed.finish() } }
-    return stream
   }
 
   private func register(_ number: Int, end: @escaping @Sendable () -> Void) {
@@ -286,6 +305,18 @@ public actor EmailRendezvous: Rendezvous {
       try await Task.sleep(for: pause)
     }
     do { try await sender.send(mail) } catch let error as MailError { throw RendezvousError(.rejected, "\(error)") }
+  }
+
+  /// Sends the notice; returns when the server has taken it.
+  public func announce(to peer: PeerIdentity, application: String) async throws {
+    let (_, sender) = try running()
+    try Self.checkAddress(peer.name)
+    let mail = OutgoingMail(
+      from: own.name, to: peer.name, subject: "\(application) \(subjects.advent)",
+      part: try sealer.seal(AdventNotice.line, to: peer))
+    do { try await sender.send(mail) } catch let error as MailError {
+      throw RendezvousError(error.code == .rejected ? .rejected : .notJoined, "\(error)")
+    }
   }
 
   // MARK: Shared

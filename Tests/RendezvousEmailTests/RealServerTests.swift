@@ -143,6 +143,35 @@ struct RealServerTests {
     }
   }
 
+  @Test func presenceIsToldOnceForEachNotice() async throws {
+    try await MailServers.run { servers in
+      try await Peer.with(Cast.bob, servers.configuration("bob@example.org")) { bob in
+        let (heard, feed) = AsyncStream.makeStream(of: String.self)
+        let listening = Task {
+          for try await advent in bob.rendezvous.advents(application: "app", from: .any) {
+            feed.yield(advent.peer.name.description)
+          }
+        }
+        defer { listening.cancel() }
+        var names = heard.makeAsyncIterator()
+        for (name, login) in [(Cast.ann, "ann@example.org"), (Cast.eve, "eve@example.org")] {
+          try await Peer.with(name, servers.configuration(login)) { peer in
+            try await peer.rendezvous.announce(to: Cast.own(Cast.bob).identity, application: "app")
+          }
+          #expect(await names.next() == name)
+        }
+        // The same mail again tells nothing.
+        let part = try SMIMESealer(own: Cast.own(Cast.ann)).seal(AdventNotice.line, to: Cast.own(Cast.bob).identity)
+        let mail = OutgoingMail(
+          from: try Cast.own(Cast.ann).identity.name, to: try Cast.own(Cast.bob).identity.name, subject: "app advent",
+          part: part)
+        for _ in 1...2 { try await servers.deliver(mail.content, to: "bob@example.org") }
+        try await bob.log.wait(for: "seen before")
+        #expect(await names.next() == Cast.ann)
+      }
+    }
+  }
+
   @Test func anAcceptorOutlivesTheServersRestart() async throws {
     try await MailServers.run { servers in
       try await Peer.with(Cast.bob, servers.configuration("bob@example.org")) { bob in

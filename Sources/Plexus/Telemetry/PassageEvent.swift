@@ -25,6 +25,8 @@ enum PassageEvent {
   case punched(peer: IdentityName, result: PunchResult)
   case passageMade(peer: IdentityName, role: PunchRole, after: Duration)
   case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
+  case announced(peer: IdentityName, application: String)
+  case adventReceived(peer: IdentityName)
   case payloadStarted(peer: IdentityName, command: String, process: Int32)
   case payloadEnded(peer: IdentityName, command: String, process: Int32, status: Int32)
 }
@@ -57,6 +59,8 @@ extension PassageEvent {
     case .punched: "punch.done"
     case .passageMade: "passage.made"
     case .passageFailed: "passage.failed"
+    case .announced: "advent.sent"
+    case .adventReceived: "advent.received"
     case .payloadStarted: "payload.started"
     case .payloadEnded: "payload.ended"
     }
@@ -66,14 +70,12 @@ extension PassageEvent {
     switch self {
     case .dht(.started(_, instead: nil)), .dht(.connected), .email(.notDeleted): .debug
     case .email(.disconnected), .email(.notSent), .joinFailed, .keyPermissions, .dht(.hostNotFound),
-      .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged,
-      .surveyFailed:
+      .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed:
       .warning
     case .passageFailed: .error
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
     case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
-      .punched, .passageMade,
-      .payloadStarted:
+      .punched, .passageMade, .announced, .adventReceived, .payloadStarted:
       .info
     }
   }
@@ -111,6 +113,8 @@ extension PassageEvent {
         + (result.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
     case .passageMade(let peer, _, let time): "Passage to \(peer) made in \(time.forPeople)"
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
+    case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
+    case .adventReceived(let peer): "\(peer) is there"
     case .payloadStarted(let peer, let command, let process): "Started \(command) for \(peer) as process \(process)"
     case .payloadEnded(let peer, let command, let process, let status):
       "\(command) for \(peer), process \(process), ended with status \(status)"
@@ -154,6 +158,8 @@ extension PassageEvent {
       ["peer": "\(peer)", "role": "\(role.rawValue)", "ms": time.field]
     case .passageFailed(let peer, let role, let error):
       ["peer": "\(peer)", "role": "\(role.rawValue)", "reason": "\(error.code.rawValue)"]
+    case .announced(let peer, let application): ["peer": "\(peer)", "application": "\(application)"]
+    case .adventReceived(let peer): ["peer": "\(peer)"]
     case .payloadStarted(let peer, _, let process): ["peer": "\(peer)", "process": "\(process)"]
     case .payloadEnded(let peer, _, let process, let status):
       ["peer": "\(peer)", "process": "\(process)", "status": "\(status)"]

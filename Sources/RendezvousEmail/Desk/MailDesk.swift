@@ -7,11 +7,16 @@ import Synchronization
 
 /// Tells the mails that are for us from all others in the inbox, opens them, and hands them to those who wait.
 final class MailDesk: Sendable {
-  /// Whoever waits for invites to an application.
+  /// Whoever waits for invites to an application, or for presence notices.
   struct Listener: Sendable {
+    enum Purpose: Sendable {
+      case invites(@Sendable (Invitation) -> Void)
+      case advents(@Sendable (Advent) -> Void)
+    }
+
     let application: String
     let peers: IdentityPattern
-    let deliver: @Sendable (Invitation) -> Void
+    let purpose: Purpose
   }
 
   /// An invite that waits for its answer.
@@ -103,7 +108,7 @@ final class MailDesk: Sendable {
       guard case .bytes(let bytes) = content, bytes.count < Self.sizeLimit else { throw .oversized(summary.size ?? 0) }
       switch addressee {
       case .listeners(let listeners, let peer):
-        try take(invite: bytes, of: peer, card: card, uid: summary.uid, for: listeners)
+        try take(bytes, of: peer, card: card, uid: summary.uid, for: listeners)
       case .pending(let pending, isDecline: false): try take(accept: bytes, for: pending)
       case .pending(let pending, isDecline: true): try take(decline: bytes, for: pending)
       }
@@ -126,7 +131,7 @@ final class MailDesk: Sendable {
     }
     let (listeners, pending) = state.withLock { (Array($0.listeners.values), Array($0.pending.values)) }
     do throws(MailDropReason) {
-      let hearing = listeners.filter { card.subject == "\($0.application) \(subjects.invite)" }
+      let hearing = listeners.filter { card.subject == "\($0.application) \(word(of: $0))" }
       let accepted = pending.filter { card.subject == "\($0.application) \(subjects.accept)" }
       let declined = pending.filter { card.subject == "\($0.application) \(subjects.decline)" }
       guard !hearing.isEmpty || !accepted.isEmpty || !declined.isEmpty else { return nil }
@@ -140,6 +145,13 @@ final class MailDesk: Sendable {
     } catch {
       drop(summary, card, error)
       return nil
+    }
+  }
+
+  private func word(of listener: Listener) -> String {
+    switch listener.purpose {
+    case .invites: subjects.invite
+    case .advents: subjects.advent
     }
   }
 
@@ -161,8 +173,34 @@ final class MailDesk: Sendable {
 
   // MARK: Messages
 
+  /// Hands a message to all who wait for messages of its subject.
   private func take(
-    invite bytes: [UInt8], of peer: PeerIdentity, card: MailCard, uid: UInt32, for listeners: [Listener]
+    _ bytes: [UInt8], of peer: PeerIdentity, card: MailCard, uid: UInt32, for listeners: [Listener]
+  ) throws(MailDropReason) {
+    var inviting: [(String, @Sendable (Invitation) -> Void)] = []
+    var announcing: [(String, @Sendable (Advent) -> Void)] = []
+    for listener in listeners {
+      switch listener.purpose {
+      case .invites(let deliver): inviting.append((listener.application, deliver))
+      case .advents(let deliver): announcing.append((listener.application, deliver))
+      }
+    }
+    if !inviting.isEmpty { try take(invite: bytes, of: peer, card: card, uid: uid, for: inviting) }
+    if !announcing.isEmpty { try take(advent: bytes, of: peer, for: announcing) }
+  }
+
+  private func take(
+    advent bytes: [UInt8], of peer: PeerIdentity, for listeners: [(String, @Sendable (Advent) -> Void)]
+  ) throws(MailDropReason) {
+    let (line, signature) = try sealer.openWhole(MIMEEntity(bytes[...]), from: peer)
+    guard AdventNotice.isNotice(line) else { throw .malformed("it is no presence notice") }
+    guard memory.isNew(message: signature, of: peer.certificateID, logger: logger) else { throw .replay }
+    for (application, deliver) in listeners { deliver(Advent(peer: peer, application: application)) }
+  }
+
+  private func take(
+    invite bytes: [UInt8], of peer: PeerIdentity, card: MailCard, uid: UInt32,
+    for listeners: [(String, @Sendable (Invitation) -> Void)]
   ) throws(MailDropReason) {
     let reference = try reference(in: bytes, of: peer)
     let id = UInt64(uid)
@@ -172,9 +210,8 @@ final class MailDesk: Sendable {
       }
       if state.originOrder.count > Self.originsAtMost { state.origins[state.originOrder.removeFirst()] = nil }
     }
-    for listener in listeners {
-      listener.deliver(
-        Invitation(peer: peer, application: listener.application, id: id, reference: reference))
+    for (application, deliver) in listeners {
+      deliver(Invitation(peer: peer, application: application, id: id, reference: reference))
     }
   }
 

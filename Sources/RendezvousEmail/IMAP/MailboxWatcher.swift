@@ -108,6 +108,7 @@ final class MailboxWatcher: Sendable {
     var session = IMAPSession(
       server: endpoint.name, login: login, configuration: settings, known: bookmark.position, now: MonotonicClock.now)
     var wanted: [UInt32: IMAPSummary] = [:]
+    var isReady = false
     while true {
       while let event = session.pollEvent() {
         switch event {
@@ -116,6 +117,7 @@ final class MailboxWatcher: Sendable {
           session.startedTLS(now: MonotonicClock.now)
         case .ready(let position):
           onReady()
+          isReady = true
           if position.validity == bookmark.position?.validity {
             for uid in bookmark.deletions { session.delete(uid, now: MonotonicClock.now) }
           }
@@ -133,7 +135,8 @@ final class MailboxWatcher: Sendable {
           return
         }
       }
-      bookmark = Bookmark(position: session.position, deletions: session.unfinishedDeletions)
+      // Until then the bookmark of the last connection counts.
+      if isReady { bookmark = Bookmark(position: session.position, deletions: session.unfinishedDeletions) }
       let (isStopping, pollInterval) = control.withLock { ($0.isStopping, $0.pollInterval) }
       session.setPollInterval(pollInterval)
       if isStopping { session.logOut(now: MonotonicClock.now) }

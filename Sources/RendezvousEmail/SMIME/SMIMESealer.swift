@@ -76,6 +76,13 @@ struct SMIMESealer: Sendable {
   ///
   /// - Throws: ``MailDropReason``.
   func open(_ mail: MIMEEntity, from peer: PeerIdentity) throws(MailDropReason) -> String {
+    try openWhole(mail, from: peer).line
+  }
+
+  /// As ``open(_:from:)``, with the signature, which only the peer can make and which holds the time.
+  func openWhole(
+    _ mail: MIMEEntity, from peer: PeerIdentity
+  ) throws(MailDropReason) -> (line: String, signature: [UInt8]) {
     let message = try encryptedMessage(in: mail)
     let content: [UInt8]
     do throws(CMSFailure) { content = try key.decrypt(message) } catch { throw .notForUs(error.description) }
@@ -86,7 +93,8 @@ struct SMIMESealer: Sendable {
     } catch {
       throw .untrusted(error.description)
     }
-    return try Self.text(of: verifiedContent(of: MIMEEntity(content[...]), signer: certificate))
+    let (signed, signature) = try verifiedContent(of: MIMEEntity(content[...]), signer: certificate)
+    return (try Self.text(of: signed), signature)
   }
 
   /// The bytes of the enveloped-data: the body itself, or a part of it.
@@ -104,7 +112,7 @@ struct SMIMESealer: Sendable {
 
   private func verifiedContent(
     of entity: MIMEEntity, signer: CMSCertificate
-  ) throws(MailDropReason) -> [UInt8] {
+  ) throws(MailDropReason) -> (content: [UInt8], signature: [UInt8]) {
     let type = entity.contentType
     let (signature, content): ([UInt8]?, [UInt8]?)
     if type.isPKCS7 {
@@ -118,7 +126,7 @@ struct SMIMESealer: Sendable {
     }
     guard let signature else { throw .malformed("the encoding of its signature cannot be read") }
     do throws(CMSFailure) {
-      return try signer.verify(signature, over: content)
+      return (try signer.verify(signature, over: content), signature)
     } catch {
       throw .untrusted(error.description)
     }

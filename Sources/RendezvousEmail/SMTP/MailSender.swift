@@ -30,9 +30,14 @@ actor MailSender {
   /// - Throws: ``MailError`` that says why no mail can be sent.
   func warm() async throws {
     startWarming()
+    guard let connecting = spare else { return }
     let number = spareNumber
     do {
-      _ = try await spare?.value
+      _ = try await withTaskCancellationHandler {
+        try await connecting.value
+      } onCancel: {
+        connecting.cancel()
+      }
     } catch {
       // Nobody shall be told of this failure again.
       if number == spareNumber { spare = nil }
