@@ -6,14 +6,15 @@ let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .er
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 // scripts/fuzz sets PLEXUS_FUZZ: then the fuzz targets become a program around libFuzzer, otherwise a test.
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
-  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
-  "Wormhole", logging, nio,
+  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "RendezvousEmail",
+  "CLISupport", "Plexus", "Wormhole", logging, nio,
 ]
 let fuzzing: [Target] =
   isFuzzing
@@ -43,6 +44,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
@@ -101,6 +103,14 @@ let package = Package(
         "Wormhole", "Tubus", "Datagrams", "CLISupport", logging, nio, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+    .target(name: "CSMIME", linkerSettings: [.linkedLibrary("crypto")]),
+    .target(
+      name: "RendezvousEmail",
+      dependencies: [
+        "Rendezvous", "Identity", "Datagrams", "DatagramSockets", "CSMIME", nio, nioPosix, nioSSL, logging,
+        .product(name: "NIOTLS", package: "swift-nio"), .product(name: "X509", package: "swift-certificates"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
+      ], swiftSettings: strict),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),
     .target(
@@ -108,7 +118,7 @@ let package = Package(
       dependencies: [
         "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
-        logging, .product(name: "Metrics", package: "swift-metrics"),
+        "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
     // What the command lines share: configuration file, log, failures.
     .target(
@@ -118,7 +128,7 @@ let package = Package(
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "Plexus", "Identity", "CLISupport", logging,
+        "Plexus", "Identity", "RendezvousEmail", "CLISupport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // TUN devices in network namespaces, for the path emulator.
@@ -166,6 +176,10 @@ let package = Package(
       dependencies: ["Rendezvous", "RendezvousDHT", "DatagramSockets", "PlexusTesting"],
       swiftSettings: strict),
     .testTarget(
+      name: "RendezvousEmailTests",
+      dependencies: ["RendezvousEmail", "Rendezvous", "Identity", "PlexusTesting", nio, nioPosix, nioSSL, logging],
+      resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(
       name: "PlexusTests",
       dependencies: [
         "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
@@ -178,7 +192,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WormholeCLITests", dependencies: ["WormholeCLI", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
-    .testTarget(name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(
+      name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting", "RendezvousEmail"], swiftSettings: strict),
     .testTarget(
       name: "LabTests", dependencies: ["PlexusTesting", "Datagrams", "Identity", "STUN"], swiftSettings: strict),
   ] + fuzzing,

@@ -16,7 +16,7 @@ extension Plexus {
   /// - Parameters:
   ///   - pattern: the peers to serve, out of those in the repository.
   ///   - perform: owns the passage that it gets; what it throws is logged.
-  /// - Throws: ``PlexusError`` when the DHT cannot be used at all, or `CancellationError`.
+  /// - Throws: ``PlexusError`` when the rendezvous cannot be used at all, or `CancellationError`.
   public func accept(
     from pattern: IdentityPattern, perform: @Sendable @escaping (Passage) async throws -> Void
   ) async throws {
@@ -31,7 +31,7 @@ extension Plexus {
             await survey()
             await slots.give()
           }
-          try await join(rendezvous)
+          try await joinPatiently(rendezvous)
           for try await invitation in rendezvous.invitations(application: configuration.application, from: pattern) {
             group.addTask {
               await slots.run(for: invitation.peer.name, waiting: Self.patience) {
@@ -55,7 +55,7 @@ extension Plexus {
   private static let patience: Duration = .seconds(4)
 
   /// Tells an inviter that there is no place for it.
-  private func refuse(_ invitation: Invitation, over rendezvous: DHTRendezvous) async {
+  private func refuse(_ invitation: Invitation, over rendezvous: any Rendezvous) async {
     // Whoever is cancelled was refused for no reason of the peer's.
     guard !Task.isCancelled else { return }
     try? await rendezvous.answer(invitation, with: .decline(.busy))
@@ -87,7 +87,7 @@ extension Plexus {
   }
 
   private func serve(
-    _ invitation: Invitation, over rendezvous: DHTRendezvous, perform: @Sendable (Passage) async throws -> Void
+    _ invitation: Invitation, over rendezvous: any Rendezvous, perform: @Sendable (Passage) async throws -> Void
   ) async {
     let start = MonotonicClock.now
     let peer = invitation.peer.name
@@ -102,7 +102,7 @@ extension Plexus {
     }
   }
 
-  private func passage(for invitation: Invitation, over rendezvous: DHTRendezvous) async throws -> Passage {
+  private func passage(for invitation: Invitation, over rendezvous: any Rendezvous) async throws -> Passage {
     let (socket, mapping): (UDPSocket, MappingReport)
     do {
       (socket, mapping) = try await boundSocket()
@@ -114,11 +114,20 @@ extension Plexus {
     do {
       let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
       let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
-      // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.
-      async let answered: Void = rendezvous.answer(invitation, with: .accept(own))
-      let passage = try await punch(exchange, on: socket, as: .accepting, mapping: mapping)
-      try await answered
-      return passage
+      return try await withThrowingTaskGroup(of: Passage?.self) { group in
+        // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.
+        group.addTask { try await punch(exchange, on: socket, as: .accepting, mapping: mapping) }
+        group.addTask {
+          try await rendezvous.answer(invitation, with: .accept(own))
+          return nil
+        }
+        // An answer that cannot be sent ends the punching, for nobody would ever be heard.
+        defer { group.cancelAll() }
+        while let finished = try await group.next() {
+          if let passage = finished { return passage }
+        }
+        throw CancellationError()
+      }
     } catch {
       await socket.close()
       throw error

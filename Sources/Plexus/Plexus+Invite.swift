@@ -26,7 +26,7 @@ extension Plexus {
     let socket = try await bindSocket()
     do {
       let passage = try await withRendezvous(port: dhtPort) { rendezvous in
-        // The DHT is joined while STUN runs: neither needs the other.
+        // The rendezvous is joined while STUN runs: neither needs the other.
         async let joined: Void = join(rendezvous, toInvite: peer)
         let mapping = try await publicMapping(of: socket)
         try await joined
@@ -61,7 +61,7 @@ extension Plexus {
 
   /// Sends the invitation and waits for the answer, while the NAT's mapping is kept alive.
   private func exchange(
-    _ own: Reference, with peer: PeerIdentity, over rendezvous: DHTRendezvous, keeping socket: UDPSocket,
+    _ own: Reference, with peer: PeerIdentity, over rendezvous: any Rendezvous, keeping socket: UDPSocket,
     mapping: MappingReport
   ) async throws -> Reference {
     let start = MonotonicClock.now

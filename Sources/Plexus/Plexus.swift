@@ -5,13 +5,14 @@ import Logging
 import Metrics
 import Rendezvous
 import RendezvousDHT
+import RendezvousEmail
 import STUN
 
 /// Direct network passages between applications on machines behind NATs.
 ///
 /// One value stands for one identity and one application. ``invite(_:)`` makes a passage to a peer that accepts;
 /// ``accept(from:perform:)`` makes one with each peer that invites. Both know the order of things, and nothing below does: learn the
-/// public address by STUN while the DHT is joined, exchange addresses, punch, hand over.
+/// public address by STUN while the rendezvous is joined, exchange addresses, punch, hand over.
 ///
 /// What is done is told as log lines of level info, one a step.
 public struct Plexus: Sendable {
@@ -63,21 +64,11 @@ public struct Plexus: Sendable {
     }
   }
 
-  /// OpenDHT gives up on silent nodes after 8 s; the rest is for slow name servers.
-  private static let joinTimeout: Duration = .seconds(15)
-
-  /// Runs `body` with a DHT node that is stopped afterwards, whatever happens. It joins the network while `body` runs.
+  /// Runs `body` with a rendezvous that is left afterwards, whatever happens.
   func withRendezvous<Result>(
-    port: DHTConfiguration.Port, _ body: (DHTRendezvous) async throws -> Result
+    port: DHTConfiguration.Port, _ body: (any Rendezvous) async throws -> Result
   ) async throws -> Result {
-    var dht = configuration.dht
-    dht.port = port
-    let telemetry = telemetry
-    let (folder, own) = (configuration.stateFolder, identity.identity.certificateID)
-    let rendezvous = try DHTRendezvous(
-      own: identity, repository: repository, configuration: dht, subjects: configuration.subjects,
-      memory: ReplayMemory(folder: folder, own: own), numbers: InviteNumbers(folder: folder, own: own),
-      onEvent: { telemetry.tell(.dht($0)) }, logger: telemetry.logger)
+    let rendezvous = try makeRendezvous(port: port)
     do {
       let result = try await body(rendezvous)
       await rendezvous.leave()
@@ -88,11 +79,45 @@ public struct Plexus: Sendable {
     }
   }
 
-  /// Joins the DHT and tells how long that took.
-  func join(_ rendezvous: DHTRendezvous, toInvite peer: PeerIdentity? = nil) async throws {
+  private func makeRendezvous(port: DHTConfiguration.Port) throws -> any Rendezvous {
+    let telemetry = telemetry
+    let (folder, own) = (configuration.stateFolder, identity.identity.certificateID)
+    let memory = try ReplayMemory(folder: folder, own: own)
+    if let email = configuration.email {
+      return try EmailRendezvous(
+        own: identity, repository: repository, configuration: email, subjects: configuration.subjects, memory: memory,
+        onEvent: { telemetry.tell(.email($0)) }, logger: telemetry.logger)
+    }
+    var dht = configuration.dht
+    dht.port = port
+    return try DHTRendezvous(
+      own: identity, repository: repository, configuration: dht, subjects: configuration.subjects, memory: memory,
+      numbers: InviteNumbers(folder: folder, own: own), onEvent: { telemetry.tell(.dht($0)) }, logger: telemetry.logger)
+  }
+
+  /// OpenDHT gives up on silent nodes after 8 s; the rest is for slow name servers. Mail servers may be slow to log in.
+  private var joinTimeout: Duration { configuration.email == nil ? .seconds(15) : .seconds(45) }
+
+  /// Joins the rendezvous and tells how long that took.
+  func join(_ rendezvous: any Rendezvous, toInvite peer: PeerIdentity? = nil) async throws {
     let start = MonotonicClock.now
-    try await rendezvous.join(timeout: Self.joinTimeout)
+    try await rendezvous.join(timeout: joinTimeout)
     if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
-    telemetry.tell(.joined(after: start.duration(to: MonotonicClock.now)))
+    telemetry.tell(
+      .joined(after: start.duration(to: MonotonicClock.now), byEmail: configuration.email != nil))
+  }
+
+  /// Joins as an acceptor does: mail servers come and go, and whoever waits for days need not be started anew for that.
+  func joinPatiently(_ rendezvous: any Rendezvous) async throws {
+    var pause = Duration.seconds(5)
+    while true {
+      do { return try await join(rendezvous) } catch let error as RendezvousError {
+        guard configuration.email != nil, error.code == .notJoined else { throw error }
+        telemetry.tell(.joinFailed(PlexusError(error), pause: pause))
+      }
+      try await Task.sleep(for: pause)
+      // Providers lock accounts where a wrong password is tried too often.
+      pause = min(pause * 2, .seconds(300))
+    }
   }
 }

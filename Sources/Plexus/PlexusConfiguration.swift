@@ -1,6 +1,7 @@
 import Datagrams
 import Rendezvous
 import RendezvousDHT
+import RendezvousEmail
 
 /// What a passage needs to know besides who is at its ends.
 public struct PlexusConfiguration: Sendable {
@@ -10,8 +11,10 @@ public struct PlexusConfiguration: Sendable {
   public var stunServers: [HostAndPort]
   /// The local endpoint to punch; port 0 takes another free one for each passage.
   public var localEndpoint: Endpoint = .any(.v4)
-  /// The DHT by which peers meet.
+  /// The DHT by which peers meet, unless they do by email.
   public var dht = DHTConfiguration()
+  /// The mail servers by which peers meet; nil to meet over the DHT.
+  public var email: EmailConfiguration?
   /// TTL or hop limit of the datagrams that open the own NAT and must not reach the peer's: 1 to 255, the reference's 7.
   public var punchHops: UInt8 = 7
   /// How long the two sides try to hear each other once addresses are exchanged.

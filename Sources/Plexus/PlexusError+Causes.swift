@@ -52,7 +52,8 @@ extension PlexusError.Code {
     switch code {
     case .notJoined: self = .rendezvousUnreachable
     case .portTaken: self = .portTaken
-    case .unusableKey: self = .unusableIdentity
+    case .unusableKey, .unusableAddress: self = .unusableIdentity
+    case .rejected: self = .rendezvousUnreachable
     case .unanswered: self = .unanswered
     case .stateUnusable: self = .unreadableFile
     case .notRunning, .cannotStart: self = .other

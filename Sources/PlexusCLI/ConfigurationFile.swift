@@ -8,7 +8,11 @@ extension PlexusOptions {
   /// - Throws: ``CommandFailure`` that names the file and the line.
   func addingConfigurationFile() throws(CommandFailure) -> PlexusOptions {
     guard let config else { return self }
-    let fromFile = try Self.parse(configurationFile: config)
+    var fromFile = try Self.parse(configurationFile: config)
+    if emailPassword != nil || emailPasswordFile != nil {
+      // Two ways to give the same.
+      (fromFile.emailPassword, fromFile.emailPasswordFile) = (nil, nil)
+    }
     var merged = self
     merged.accept = accept || fromFile.accept
     merged.stunServer = stunServer.isEmpty ? fromFile.stunServer : stunServer
@@ -22,7 +26,8 @@ extension PlexusOptions {
   private static var singleOptions: [WritableKeyPath<PlexusOptions, String?>] {
     [
       \.appID, \.appRepo, \.hostInfo, \.peerInfo, \.stunClient, \.dhtPort, \.dhtNetwork, \.emailSmtps, \.emailImaps,
-      \.emailLogin, \.emailPassword, \.emailCert, \.emailKey, \.emailCa, \.punchHops, \.execCommand, \.execArgs,
+      \.emailLogin, \.emailPassword, \.emailPasswordFile, \.emailAuth, \.emailCert, \.emailKey, \.emailCa, \.punchHops,
+      \.execCommand, \.execArgs,
       \.execPwd, \.execLog, \.execEnv, \.logLevel, \.logFile,
     ]
   }

@@ -10,11 +10,12 @@ struct PassageCommand: AsyncParsableCommand {
     abstract: "Make a direct network passage between applications on machines behind NATs.",
     discussion: """
       Run it on both machines: `plexus --accept …` on one, `plexus --peer-info OWNER/PIN …` on the other. Both learn their \
-      public addresses by STUN, find each other over the DHT, open their NATs, and start --exec-command with the addresses.
+      public addresses by STUN, find each other over the DHT, or by email where the --email-… options are given, open their \
+      NATs, and start --exec-command with the addresses.
 
       `plexus identity` makes and exchanges the identities that both need; `plexus explore` tells what the own network \
-      does and whether punching will work; `plexus serve` is the STUN server and DHT node for those who want their own. \
-      Each has a --help.
+      does and whether punching will work; `plexus advent` tells peers that you are there; `plexus serve` is the STUN server \
+      and DHT node for those who want their own. Each has a --help.
       """,
     version: PlexusVersion.current)
 
@@ -38,7 +39,8 @@ struct PassageCommand: AsyncParsableCommand {
 /// `plexus` with a first word: what a person needs around the passage.
 struct ToolsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plexus", subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self])
+    commandName: "plexus",
+    subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self])
 }
 
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.

@@ -52,17 +52,33 @@ struct PlexusOptions: ParsableArguments {
   @Option(help: ArgumentHelp("DHT network. (default: 0)", valueName: "number"))
   var dhtNetwork: String?
 
-  @Option(help: ArgumentHelp("SMTP server of the email rendezvous.", valueName: "host[:port]"))
+  @Option(
+    help: ArgumentHelp(
+      "SMTP server of the email rendezvous, which takes the place of the DHT; starttls://host for port 587.",
+      valueName: "host[:port]"))
   var emailSmtps: String?
 
-  @Option(help: ArgumentHelp("IMAP server of the email rendezvous.", valueName: "host[:port]"))
+  @Option(
+    help: ArgumentHelp("Its IMAP server; starttls://host for port 143.", valueName: "host[:port]"))
   var emailImaps: String?
 
-  @Option(help: ArgumentHelp("Account of the email rendezvous.", valueName: "login"))
+  @Option(help: ArgumentHelp("Account at both.", valueName: "login"))
   var emailLogin: String?
 
-  @Option(help: ArgumentHelp("Its password.", valueName: "password"))
+  @Option(
+    help: ArgumentHelp(
+      "Its password. Others on this machine can see it here: rather use the next, or PLEXUS_EMAIL_PASSWORD in the environment.",
+      valueName: "password"))
   var emailPassword: String?
+
+  @Option(help: ArgumentHelp("File whose first line is the password.", valueName: "file"))
+  var emailPasswordFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "auto, plain, login or xoauth2, which takes an access token for the password. (default: auto)",
+      valueName: "method"))
+  var emailAuth: String?
 
   @Option(help: ArgumentHelp("TLS client certificate for the mail servers.", valueName: "file"))
   var emailCert: String?
@@ -70,7 +86,7 @@ struct PlexusOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Its private key.", valueName: "file"))
   var emailKey: String?
 
-  @Option(help: ArgumentHelp("CA to trust for the mail servers.", valueName: "file"))
+  @Option(help: ArgumentHelp("CA to trust for the mail servers. (default: those of the system)", valueName: "file"))
   var emailCa: String?
 
   @Option(

@@ -5,6 +5,7 @@ import Logging
 import Plexus
 import Rendezvous
 import RendezvousDHT
+import RendezvousEmail
 
 /// The options of a run, read and checked: nothing here can be wrong any more.
 struct Settings {
@@ -23,14 +24,7 @@ struct Settings {
 
   /// Checks the options, and says of the first that is wrong what it should be.
   init(_ options: PlexusOptions, environment: Environment) throws {
-    let email = [options.emailSmtps, options.emailImaps, options.emailLogin, options.emailPassword]
-    guard email.allSatisfy({ $0 == nil }) else {
-      throw CommandFailure(
-        .usage, "this version meets peers over the DHT only, not by email; leave out the --email-* options")
-    }
-    guard let application = options.appID, (1...255).contains(application.utf8.count) else {
-      throw Self.missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
-    }
+    let application = try Self.application(options)
     guard !options.stunServer.isEmpty else {
       throw Self.missing("stun-server", "name at least one STUN server, such as --stun-server=stun.example.org:3478")
     }
@@ -54,6 +48,14 @@ struct Settings {
     configuration.dht.cacheFolder = environment.cacheFolder
     try configuration.apply(options)
     try configuration.apply(environment)
+    configuration.email = try EmailConfiguration(options, environment)
+  }
+
+  static func application(_ options: PlexusOptions) throws(CommandFailure) -> String {
+    guard let application = options.appID, (1...255).contains(application.utf8.count) else {
+      throw missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
+    }
+    return application
   }
 
   private static func role(_ options: PlexusOptions) throws -> Role {
@@ -94,7 +96,7 @@ struct Settings {
 }
 
 extension PlexusConfiguration {
-  fileprivate mutating func apply(_ options: PlexusOptions) throws(CommandFailure) {
+  mutating func apply(_ options: PlexusOptions) throws(CommandFailure) {
     if let endpoint = try Settings.value(
       options.stunClient, of: "stun-client", "a local address:port, IPv6 in brackets", Endpoint.init)
     {
@@ -116,7 +118,7 @@ extension PlexusConfiguration {
   }
 
   /// The variables that the deployed C++ tool knows, too.
-  fileprivate mutating func apply(_ environment: Environment) throws(CommandFailure) {
+  mutating func apply(_ environment: Environment) throws(CommandFailure) {
     if let timeout = try Self.milliseconds("PLEXUS_HANDSHAKE_TIMEOUT", environment) { handshakeTimeout = timeout }
     if let timeout = try Self.milliseconds("PLEXUS_RESPONSE_TIMEOUT", environment) { responseTimeout = timeout }
     subjects = MessageSubjects(environment: environment.variables)

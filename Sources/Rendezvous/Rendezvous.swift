@@ -26,6 +26,12 @@ public protocol Rendezvous: Sendable {
     _ peer: PeerIdentity, application: String, reference: Reference, timeout: Duration
   ) async throws -> Answer
 
+  /// Tells `peer` that we are there; returns when that is on its way. Nothing comes back.
+  func announce(to peer: PeerIdentity, application: String) async throws
+
+  /// Presence notices as they come in, from peers in the repository that match, each once; for as long as it is iterated.
+  func advents(application: String, from peers: IdentityPattern) -> AsyncThrowingStream<Advent, any Error>
+
   /// Ends everything: streams finish, waiting invites throw. Returns when nothing runs any more.
   func leave() async
 }

@@ -14,6 +14,10 @@ public struct RendezvousError: Error, Hashable, Sendable, CustomStringConvertibl
     case unusableKey
     /// The peer did not answer in time.
     case unanswered
+    /// An identity is not named by an email address, so that no mail reaches it.
+    case unusableAddress
+    /// The mail server does not take a message.
+    case rejected
     /// The state folder or the file in it cannot be used.
     case stateUnusable
   }

@@ -183,17 +183,3 @@ private final class CurrentValue: Sendable {
   let value: Mutex<SealedValue>
   init(_ value: SealedValue) { self.value = Mutex(value) }
 }
-
-extension ReplayMemory {
-  /// Remembers a puzzle. A state file that fails is worth a warning, but no reason to refuse a peer.
-  func isNew(_ puzzle: UInt64, of peer: CertificateID, logger: Logger) -> Bool {
-    do {
-      return try insert(puzzle: puzzle, of: peer)
-    } catch {
-      logger.warning(
-        "replays are not remembered past this process",
-        metadata: ["event": "replay.memory-failed", "reason": "\(error)"])
-      return true
-    }
-  }
-}

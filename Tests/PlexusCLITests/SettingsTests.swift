@@ -4,6 +4,7 @@ import Datagrams
 import Foundation
 import Identity
 import Plexus
+import RendezvousEmail
 import Testing
 
 @testable import PlexusCLI
@@ -136,12 +137,75 @@ import Testing
       (["--punch-hops=256"], "--punch-hops"),
       (["--dht-port=x"], "--dht-port"), (["--dht-network=-1"], "--dht-network"), (["--log-level=loud"], "--log-level"),
       (["--stun-server=a b:99999"], "--stun-server"), (["--dht-bootstrap=,"], "--dht-bootstrap"),
-      (["--exec-args='open"], "quote"), (["--exec-env=NOTHING"], "NOTHING"), (["--email-login=x"], "email"),
+      (["--exec-args='open"], "quote"), (["--exec-env=NOTHING"], "NOTHING"),
+      (["--email-login=x"], "--email-smtps is missing"),
       (["--peer-info=bob"], "OWNER/PIN"), (["--host-info=../x"], "OWNER/PIN"),
       (["--config=/no/such/file"], "/no/such/file"),
     ])
   func aBadValueIsNamedWithWhatItShouldBe(arguments: [String], named: String) {
     #expect { try settings(Self.invite + arguments) } throws: { "\($0)".contains(named) }
+  }
+
+  private static let email = [
+    "--email-smtps=mail.example.org", "--email-imaps=starttls://mail.example.org:1143", "--email-login=alice",
+    "--email-password=secret",
+  ]
+
+  @Test func theEmailOptionsSelectTheEmailRendezvous() throws {
+    #expect(try settings(Self.invite).configuration.email == nil)
+    let settings = try settings(
+      Self.invite + Self.email + ["--email-ca=ca", "--email-cert=cert", "--email-key=key", "--email-auth=xoauth2"])
+    let email = try #require(settings.configuration.email)
+    #expect(email.smtp == MailServer(host: "mail.example.org"))
+    #expect(email.imap == MailServer(host: "mail.example.org", port: 1143, security: .startTLS))
+    #expect(email.login == "alice" && email.authentication == .xoauth2)
+    #expect(email.authorityFile == "ca" && email.certificateFile == "cert" && email.keyFile == "key")
+    guard case .text("secret") = email.password else { throw CommandFailure(.usage, "another password") }
+  }
+
+  @Test(arguments: ["--email-smtps", "--email-imaps", "--email-login", "--email-password"])
+  func allFourEmailOptionsOrNone(option: String) {
+    let rest = Self.email.filter { !$0.hasPrefix(option) }
+    #expect { try settings(Self.invite + rest) } throws: { "\($0)".contains("\(option) is missing") }
+  }
+
+  @Test func thePasswordMayStandElsewhere() throws {
+    let rest = Self.invite + Self.email.dropLast()
+    guard case .file("pw")? = try settings(rest + ["--email-password-file=pw"]).configuration.email?.password,
+      case .text("env")? = try settings(
+        rest, environment: ["HOME": "/", "PLEXUS_EMAIL_PASSWORD": "env"]
+      ).configuration.email?.password
+    else { throw CommandFailure(.usage, "another password") }
+    // The variable alone selects nothing.
+    #expect(
+      try settings(Self.invite, environment: ["HOME": "/", "PLEXUS_EMAIL_PASSWORD": "env"]).configuration.email == nil)
+    #expect { try settings(rest + ["--email-password=a", "--email-password-file=b"]) } throws: {
+      "\($0)".contains("one of them")
+    }
+    try withConfiguration("email-password = of the file") { file in
+      guard case .text("of the file")? = try settings(rest + ["--config", file]).configuration.email?.password,
+        case .file("b")? = try settings(
+          rest + ["--config", file, "--email-password-file=b"]
+        ).configuration.email?.password
+      else { throw CommandFailure(.usage, "another password") }
+    }
+  }
+
+  @Test func adventsAreForwardedOrReceived() throws {
+    func settings(_ arguments: String...) throws -> AdventSettings {
+      try AdventSettings(
+        AdventOptions.parse(["--app-id=demo"] + arguments), environment: Environment(variables: ["HOME": "/"]))
+    }
+    guard case .forward = try settings("--forward", "--peer-info=bob@example.org/lab").direction,
+      case .receive(.any) = try settings("--receive").direction,
+      case .receive = try settings("--receive", "--peer-id=bob@example.org").direction
+    else { throw CommandFailure(.usage, "another direction") }
+    for wrong in [[], ["--forward"], ["--forward", "--receive", "--peer-info=a@b/c"]] as [[String]] {
+      #expect(throws: CommandFailure.self) {
+        try AdventSettings(
+          AdventOptions.parse(["--app-id=demo"] + wrong), environment: Environment(variables: ["HOME": "/"]))
+      }
+    }
   }
 
   @Test(arguments: ["--app-id", "--stun-server", "--exec-command", "--peer-info"])

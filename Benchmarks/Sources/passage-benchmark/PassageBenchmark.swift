@@ -26,13 +26,21 @@ import PlexusTesting
   @Flag(help: "Print memory and CPU of an acceptor that waits for a minute.")
   var idle = false
 
+  @Flag(
+    help:
+      "Meet by email, over a mail server of the lab that offers IDLE and one that is polled; see --repeat and --pair.")
+  var email = false
+
   @Flag(help: "Time and result of plexus explore behind each NAT, against several kinds of STUN servers.")
   var explore = false
 
   func run() async throws {
     guard Lab.isAvailable else { throw BenchmarkError(Lab.missingSentence) }
     var chosen = false
-    if let count = self.repeat {
+    if email {
+      try await runEmail(pair, count: self.repeat ?? 50)
+      chosen = true
+    } else if let count = self.repeat {
       try await runRepeated(pair, count: count)
       chosen = true
     }

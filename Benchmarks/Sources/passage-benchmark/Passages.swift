@@ -17,24 +17,43 @@ struct Passages {
 }
 
 /// Connects the two sides `count` times in a row in a lab of their own; one acceptor serves all.
-func connect(_ pair: NATPair, count: Int, progress: (Int, Passages) -> Void = { _, _ in }) async throws -> Passages {
+///
+/// - Parameter mail: Whether they meet by email, and how; nil for the DHT.
+func connect(
+  _ pair: NATPair, count: Int, by mail: MailKind? = nil, progress: (Int, Passages) -> Void = { _, _ in }
+) async throws -> Passages {
   try await withLab(sites: [Lab.Site(nat: pair.acceptor), Lab.Site(nat: pair.inviter)]) { lab in
     let acceptor = try await PlexusPeer("acceptor", on: lab.host(0), in: lab)
     let inviter = try await PlexusPeer("inviter", on: lab.host(1), in: lab)
     try acceptor.befriend(inviter)
-    return try await acceptor.withAcceptor { running in
-      var passages = Passages()
-      for number in 1...count {
-        do {
-          passages.seconds.append(try await invite(acceptor, by: inviter))
-        } catch {
-          try Task.checkCancellation()
-          passages.failures.append("connect \(number): \(error)\nthe acceptor said: \(running.errors.suffix(3000))")
-        }
-        progress(number, passages)
-      }
-      return passages
+    guard let mail else { return try await connect(acceptor, inviter, count: count, progress: progress) }
+    return try await lab.withMailServer(for: [acceptor, inviter], idle: mail == .idle) { site in
+      try await connect(acceptor.using(mail: site), inviter.using(mail: site), count: count, progress: progress)
     }
+  }
+}
+
+/// How the IMAP server tells of new mail.
+enum MailKind: String, CaseIterable {
+  case idle = "IDLE"
+  case polling
+}
+
+private func connect(
+  _ acceptor: PlexusPeer, _ inviter: PlexusPeer, count: Int, progress: (Int, Passages) -> Void
+) async throws -> Passages {
+  try await acceptor.withAcceptor { running in
+    var passages = Passages()
+    for number in 1...count {
+      do {
+        passages.seconds.append(try await invite(acceptor, by: inviter))
+      } catch {
+        try Task.checkCancellation()
+        passages.failures.append("connect \(number): \(error)\nthe acceptor said: \(running.errors.suffix(3000))")
+      }
+      progress(number, passages)
+    }
+    return passages
   }
 }
 

@@ -3,6 +3,7 @@ import HolePunching
 import Identity
 import Logging
 import RendezvousDHT
+import RendezvousEmail
 import STUN
 
 /// What happens on the way to a passage. Each is one log line with a stable name; docs/logs.md lists them.
@@ -11,7 +12,9 @@ enum PassageEvent {
   case inviting(host: IdentityName, peer: IdentityName, application: String)
   case accepting(host: IdentityName, pattern: IdentityPattern, application: String)
   case dht(DHTEvent)
-  case joined(after: Duration)
+  case email(EmailEvent)
+  case joined(after: Duration, byEmail: Bool)
+  case joinFailed(PlexusError, pause: Duration)
   case serverUnresolved(STUNError)
   case serverFailed(STUNServer, STUNServerOutcome)
   case mapped(MappingReport)
@@ -22,6 +25,8 @@ enum PassageEvent {
   case punched(peer: IdentityName, result: PunchResult)
   case passageMade(peer: IdentityName, role: PunchRole, after: Duration)
   case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
+  case announced(peer: IdentityName, application: String)
+  case adventReceived(peer: IdentityName)
   case payloadStarted(peer: IdentityName, command: String, process: Int32)
   case payloadEnded(peer: IdentityName, command: String, process: Int32, status: Int32)
 }
@@ -37,7 +42,13 @@ extension PassageEvent {
     case .dht(.hostNotFound): "dht.host-not-found"
     case .dht(.connected): "dht.connected"
     case .dht(.disconnected): "dht.disconnected"
-    case .joined: "dht.joined"
+    case .email(.connected): "mail.connected"
+    case .email(.disconnected): "mail.disconnected"
+    case .email(.notDeleted): "mail.not-deleted"
+    case .email(.notSent): "mail.not-sent"
+    case .joined(_, byEmail: false): "dht.joined"
+    case .joined(_, byEmail: true): "mail.joined"
+    case .joinFailed: "mail.join-failed"
     case .serverUnresolved: "stun.server-unresolved"
     case .serverFailed: "stun.server-failed"
     case .mapped: "stun.mapped"
@@ -48,6 +59,8 @@ extension PassageEvent {
     case .punched: "punch.done"
     case .passageMade: "passage.made"
     case .passageFailed: "passage.failed"
+    case .announced: "advent.sent"
+    case .adventReceived: "advent.received"
     case .payloadStarted: "payload.started"
     case .payloadEnded: "payload.ended"
     }
@@ -55,14 +68,14 @@ extension PassageEvent {
 
   var level: Logger.Level {
     switch self {
-    case .dht(.started(_, instead: nil)), .dht(.connected): .debug
-    case .keyPermissions, .dht(.hostNotFound), .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged,
-      .surveyFailed:
+    case .dht(.started(_, instead: nil)), .dht(.connected), .email(.notDeleted): .debug
+    case .email(.disconnected), .email(.notSent), .joinFailed, .keyPermissions, .dht(.hostNotFound),
+      .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed:
       .warning
     case .passageFailed: .error
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
-    case .inviting, .accepting, .dht(.started), .joined, .mapped, .inviteReceived, .answered, .punched, .passageMade,
-      .payloadStarted:
+    case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
+      .punched, .passageMade, .announced, .adventReceived, .payloadStarted:
       .info
     }
   }
@@ -80,7 +93,13 @@ extension PassageEvent {
     case .dht(.hostNotFound(let host, let reason)): "DHT node \(host) cannot be found: \(reason)"
     case .dht(.connected): "The DHT is connected"
     case .dht(.disconnected): "The DHT is disconnected: no node answers; trying again"
-    case .joined(let time): "Joined the DHT in \(time.forPeople)"
+    case .email(.connected): "Mail can be read again"
+    case .email(.disconnected(let reason, let pause)): "No mail: \(reason); trying again in \(pause.forPeople)"
+    case .email(.notDeleted(let reason)): "A mail that was used could not be deleted: \(reason)"
+    case .email(.notSent(let reason, let pause)): "Mail not sent: \(reason); trying again in \(pause.forPeople)"
+    case .joined(let time, byEmail: false): "Joined the DHT in \(time.forPeople)"
+    case .joined(let time, byEmail: true): "Joined the mail servers in \(time.forPeople)"
+    case .joinFailed(let error, let pause): "\(error); trying again in \(pause.forPeople)"
     case .serverUnresolved(let error): "\(error)"
     case .serverFailed(let server, let outcome): "STUN server \(server) \(outcome)"
     case .mapped(let report): report.sentence
@@ -94,6 +113,8 @@ extension PassageEvent {
         + (result.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
     case .passageMade(let peer, _, let time): "Passage to \(peer) made in \(time.forPeople)"
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
+    case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
+    case .adventReceived(let peer): "\(peer) is there"
     case .payloadStarted(let peer, let command, let process): "Started \(command) for \(peer) as process \(process)"
     case .payloadEnded(let peer, let command, let process, let status):
       "\(command) for \(peer), process \(process), ended with status \(status)"
@@ -110,7 +131,11 @@ extension PassageEvent {
       ["host": "\(host)", "peers": "\(pattern)", "application": "\(application)"]
     case .dht(.started(let port, _)): ["port": "\(port)"]
     case .dht(.hostNotFound(let host, _)): ["node": "\(host)"]
-    case .joined(let time): ["ms": time.field]
+    case .email(.connected): [:]
+    case .email(.disconnected(let reason, _)), .email(.notDeleted(let reason)), .email(.notSent(let reason, _)):
+      ["reason": "\(reason)"]
+    case .joined(let time, _): ["ms": time.field]
+    case .joinFailed(let error, _): ["reason": "\(error.code.rawValue)"]
     case .serverFailed(let server, _): ["server": "\(server)"]
     case .mapped(let report):
       [
@@ -133,6 +158,8 @@ extension PassageEvent {
       ["peer": "\(peer)", "role": "\(role.rawValue)", "ms": time.field]
     case .passageFailed(let peer, let role, let error):
       ["peer": "\(peer)", "role": "\(role.rawValue)", "reason": "\(error.code.rawValue)"]
+    case .announced(let peer, let application): ["peer": "\(peer)", "application": "\(application)"]
+    case .adventReceived(let peer): ["peer": "\(peer)"]
     case .payloadStarted(let peer, _, let process): ["peer": "\(peer)", "process": "\(process)"]
     case .payloadEnded(let peer, _, let process, let status):
       ["peer": "\(peer)", "process": "\(process)", "status": "\(status)"]

@@ -32,8 +32,9 @@ struct Telemetry: Sendable {
       Timer(label: "plexus_passage_time", dimensions: [("role", role.rawValue)], factory: metrics)
         .recordNanoseconds(time.nanoseconds)
     case .passageFailed(_, let role, let error): countFailure(error, of: role)
-    case .keyPermissions, .accepting, .dht, .joined, .serverUnresolved, .serverFailed, .mappingChanged, .answered,
-      .punched, .payloadStarted, .payloadEnded:
+    case .keyPermissions, .accepting, .dht, .email, .joined, .joinFailed, .serverUnresolved, .serverFailed,
+      .mappingChanged, .answered,
+      .punched, .announced, .adventReceived, .payloadStarted, .payloadEnded:
       break
     }
   }

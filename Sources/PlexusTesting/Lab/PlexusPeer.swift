@@ -12,10 +12,11 @@ public struct PlexusPeer: Sendable {
   public let passageFile: String
 
   private let bootstrap: String
-  private let stunServers: [String]
+  private var stunServers: [String]
+  private var mail: MailServerSite?
 
   /// What `plexus --accept` says once it can be invited.
-  public static let acceptingLine = "Joined the DHT"
+  public static let acceptingLine = "Joined the "
 
   /// Makes an identity `NAME@lab.example/PIN` with `plexus identity new`.
   ///
@@ -40,17 +41,22 @@ public struct PlexusPeer: Sendable {
     }
   }
 
-  private init(_ peer: PlexusPeer, stunServers: [String]) {
-    host = peer.host
-    identity = peer.identity
-    repository = peer.repository
-    passageFile = peer.passageFile
-    bootstrap = peer.bootstrap
-    self.stunServers = stunServers
+  /// The same peer with other STUN servers, each `address:port`.
+  public func using(stunServers: [String]) -> PlexusPeer {
+    var peer = self
+    peer.stunServers = stunServers
+    return peer
   }
 
-  /// The same peer with other STUN servers, each `address:port`.
-  public func using(stunServers: [String]) -> PlexusPeer { PlexusPeer(self, stunServers: stunServers) }
+  /// The same peer, meeting others by email, over the account of its own address.
+  public func using(mail: MailServerSite) -> PlexusPeer {
+    var peer = self
+    peer.mail = mail
+    return peer
+  }
+
+  /// The address that its mail goes to.
+  public var mailAddress: String { String(identity.prefix { $0 != "/" }) }
 
   /// Puts the certificate of `peer` into the own repository, and the own into that of `peer`.
   public func befriend(_ peer: PlexusPeer) throws {
@@ -97,9 +103,17 @@ public struct PlexusPeer: Sendable {
           + "%secret% %peeremail%/%peerpin%"
       )
     return [
-      "--app-id", "lab", "--app-repo", repository, "--host-info", identity, "--dht-bootstrap", bootstrap,
+      "--app-id", "lab", "--app-repo", repository, "--host-info", identity,
       "--exec-command", payload.command, "--exec-args", payload.arguments,
-    ] + stunServers.flatMap { ["--stun-server", $0] }
+    ] + stunServers.flatMap { ["--stun-server", $0] } + meetingPlace
+  }
+
+  private var meetingPlace: [String] {
+    guard let mail else { return ["--dht-bootstrap", bootstrap] }
+    return [
+      "--email-smtps", "\(mail.address):\(mail.ports.smtps)", "--email-imaps", "\(mail.address):\(mail.ports.imaps)",
+      "--email-login", mailAddress, "--email-password", MailServerSite.password, "--email-ca", mail.authorityFile,
+    ]
   }
 
   private static func copyCertificate(of peer: PlexusPeer, to other: PlexusPeer) throws {

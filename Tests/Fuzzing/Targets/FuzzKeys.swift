@@ -56,7 +56,7 @@ struct FuzzKeys: @unchecked Sendable {
     -----END CERTIFICATE-----
     """
 
-  private static let ownKey = """
+  static let ownKey = """
     -----BEGIN PRIVATE KEY-----
     MIIEugIBADANBgkqhkiG9w0BAQEFAASCBKQwggSgAgEAAoIBAQDELFIbeQ6+Sgtb
     ge3pL4pcIAy1SXvGcrhnwLeo8XMEbHVDqN+g5S+fpd3HZQ4kOMV1pQ7iBGb4cPTh

@@ -17,6 +17,8 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
     FuzzTarget(name: "node-cache", mutations: 1000, run: fuzzKnownNodes),
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
+    FuzzTarget(name: "mail-server", mutations: 1000, run: fuzzMailServers),
+    FuzzTarget(name: "mail", mutations: 300, run: fuzzMail),
   ]
 }
 

@@ -1,0 +1,61 @@
+import CLISupport
+import RendezvousEmail
+
+extension EmailConfiguration {
+  /// Reads the `--email-…` options; nil where there are none, and peers meet over the DHT.
+  ///
+  /// - Throws: ``CommandFailure`` that names the option which is missing or wrong.
+  init?(_ options: PlexusOptions, _ environment: Environment) throws(CommandFailure) {
+    let given = [
+      options.emailSmtps, options.emailImaps, options.emailLogin, options.emailPassword, options.emailPasswordFile,
+      options.emailAuth, options.emailCert, options.emailKey, options.emailCa,
+    ]
+    guard given.contains(where: { $0 != nil }) else { return nil }
+    guard
+      let smtp = try Settings.value(
+        options.emailSmtps, of: "email-smtps", "host[:port] or starttls://host[:port]", MailServer.init)
+    else { throw Self.missing("email-smtps") }
+    guard
+      let imap = try Settings.value(
+        options.emailImaps, of: "email-imaps", "host[:port] or starttls://host[:port]", MailServer.init)
+    else { throw Self.missing("email-imaps") }
+    guard let login = options.emailLogin, !login.isEmpty else { throw Self.missing("email-login") }
+    self.init(smtp: smtp, imap: imap, login: login, password: try Self.password(options, environment))
+    if let method = try Settings.value(
+      options.emailAuth, of: "email-auth", "auto, plain, login or xoauth2", { EmailAuthentication(rawValue: $0) })
+    {
+      authentication = method
+    }
+    authorityFile = options.emailCa
+    certificateFile = options.emailCert
+    keyFile = options.emailKey
+  }
+
+  /// The variable that holds the password where no option does.
+  static let passwordVariable = "PLEXUS_EMAIL_PASSWORD"
+
+  private static func password(
+    _ options: PlexusOptions, _ environment: Environment
+  ) throws(CommandFailure) -> EmailConfiguration.Password {
+    switch (options.emailPassword, options.emailPasswordFile) {
+    case (_?, _?):
+      throw CommandFailure(.usage, "--email-password and --email-password-file say the same; give one of them")
+    case (let password?, nil) where !password.isEmpty: return .text(password)
+    case (nil, let file?): return .file(file)
+    default:
+      guard let password = environment[passwordVariable] else {
+        throw CommandFailure(
+          .usage,
+          "--email-password is missing: give it, --email-password-file, or \(passwordVariable) in the environment")
+      }
+      return .text(password)
+    }
+  }
+
+  private static func missing(_ option: String) -> CommandFailure {
+    Settings.missing(
+      option,
+      "the email rendezvous takes --email-smtps, --email-imaps, --email-login and --email-password; give all four, or none"
+    )
+  }
+}

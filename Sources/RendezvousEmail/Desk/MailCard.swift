@@ -1,0 +1,36 @@
+import Rendezvous
+
+/// What the header of a mail says: whom it is from and to, what about, and what it answers. Anybody can write anything there.
+struct MailCard {
+  let from: Mailbox
+  let to: Mailbox
+  let subject: String
+  let messageID: String?
+  /// The Message-ID of the mail that this one answers; the reference tells none.
+  let answered: String?
+  /// The subjects that the sender looks for besides those of the reference.
+  let understood: [String]
+
+  /// Reads a header; nil where no single sender, recipient or subject stands in it.
+  init?(header: [UInt8]) {
+    let fields = MIMEEntity(header[...])
+    guard let from = fields["from"].flatMap(Mailbox.init(field:)), let to = fields["to"].flatMap(Mailbox.init(field:)),
+      let subject = fields["subject"]
+    else { return nil }
+    self.from = from
+    self.to = to
+    self.subject = HeaderText.decode(subject)
+    messageID = Self.identifier(fields["message-id"])
+    answered = Self.identifier(fields["in-reply-to"])
+    let field = fields[OutgoingMail.understoodField.lowercased()] ?? ""
+    understood = HeaderText.decode(field).split(separator: " ").prefix(16).map(String.init)
+  }
+
+  /// A Message-ID that can be written into a header again.
+  private static func identifier(_ text: String?) -> String? {
+    guard let text, text.utf8.count <= 255, text.hasPrefix("<"), text.hasSuffix(">"),
+      text.utf8.allSatisfy({ (0x21..<0x7F).contains($0) })
+    else { return nil }
+    return text
+  }
+}

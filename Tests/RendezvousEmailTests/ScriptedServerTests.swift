@@ -1,0 +1,159 @@
+import Foundation
+import Identity
+import Rendezvous
+import Testing
+
+@testable import RendezvousEmail
+
+/// What real servers do not do on demand, over real sockets and TLS.
+@Suite(.timeLimit(.minutes(1))) struct ScriptedServerTests {
+  @Test func anAcceptorReconnectsAndMissesNothing() async throws {
+    try await ScriptedMailServer.run { server in
+      try await Peer.with(Cast.bob, server.configuration) { bob in
+        let list = InvitationList()
+        let listening = Task {
+          for try await invitation in bob.rendezvous.invitations(application: "app", from: .any) {
+            list.add(invitation)
+          }
+        }
+        defer { listening.cancel() }
+        // It comes while nobody is connected.
+        server.box.dropConnections()
+        server.box.add(try Self.invite(3000))
+        try await eventually { list.all.count == 1 }
+        // The connection breaks in the middle of the deletion, which is done all the same.
+        try await eventually { server.box.messages.isEmpty }
+        server.box.breakBefore("UID EXPUNGE")
+        server.box.add(try Self.invite(3001))
+        try await eventually { list.all.count == 2 && server.box.messages.isEmpty }
+        #expect(list.all.map(\.reference.endpoint.port) == [3000, 3001])
+        // And then it is one connection again.
+        try await eventually { server.box.openIMAPConnections == 1 }
+        #expect(server.box.imapConnections == 3)
+        #expect(bob.events.all.count { if case .disconnected = $0 { true } else { false } } == 2)
+      }
+    }
+  }
+
+  @Test func mailsThatAreNotNewAreIgnored() async throws {
+    try await ScriptedMailServer.run { server in
+      server.box.add(try Self.invite(1000))
+      try await Peer.with(Cast.bob, server.configuration) { bob in
+        server.box.add(try Self.invite(3000))
+        let invitation = try await bob.nextInvitation()
+        #expect(invitation.reference.endpoint.port == 3000)
+        try await eventually { server.box.messages.count == 1 }
+      }
+    }
+  }
+
+  @Test func anAnswerIsSentAgainWhenTheServerDoesNotTakeIt() async throws {
+    try await ScriptedMailServer.run { server in
+      try await Peer.with(Cast.bob, server.configuration) { bob in
+        server.box.add(try Self.invite(3000))
+        let invitation = try await bob.nextInvitation()
+        server.box.refuse("RCPT TO", once: "452 4.2.2 Mailbox full")
+        try await bob.rendezvous.answer(invitation, with: .accept(Reference(port: 2000)))
+        #expect(server.box.sent.count == 1)
+        #expect(
+          bob.events.all.contains {
+            if case .notSent(let reason, _) = $0 { reason.contains("Mailbox full") } else { false }
+          })
+        server.box.refuse("RCPT TO", once: "550 5.1.1 No such user")
+        let error = await #expect(throws: RendezvousError.self) {
+          try await bob.rendezvous.answer(invitation, with: .accept(Reference(port: 2000)))
+        }
+        #expect(error?.code == .rejected && error?.description.contains("No such user") == true)
+      }
+    }
+  }
+
+  /// Of two who invite as one identity each takes the answer to its own invite; the reference's answer says nothing of that.
+  @Test func answersFindTheirInvite() async throws {
+    try await ScriptedMailServer.run { server in
+      try await Peer.with(Cast.bob, server.configuration) { bob in
+        let ann = try Cast.own(Cast.ann)
+        async let answer = bob.invite(Cast.ann, Reference(port: 1000))
+        try await eventually { server.box.sent.count == 1 }
+        let asked = try #require(MailCard(header: Array(server.box.sent[0].utf8))?.messageID)
+        for (port, answered) in [(2000, "<other@example.org>"), (2001, asked)] as [(UInt16, String?)] {
+          server.box.add(try Self.mail(from: ann, "accept", Reference(port: port).line, answering: answered))
+        }
+        guard case .accept(let reference) = try await answer else { throw RendezvousError(.unanswered, "declined") }
+        #expect(reference.endpoint.port == 2001)
+        #expect(bob.log.text.contains("it answers another invite"))
+
+        async let second = bob.invite(Cast.ann, Reference(port: 1000))
+        try await eventually { server.box.sent.count == 2 }
+        server.box.add(try Self.mail(from: ann, "accept", Reference(port: 2002).line))
+        guard case .accept(let other) = try await second else { throw RendezvousError(.unanswered, "declined") }
+        #expect(other.endpoint.port == 2002)
+      }
+    }
+  }
+
+  @Test func aRefusalIsNotSentToThoseWhoDoNotLookForIt() async throws {
+    try await ScriptedMailServer.run { server in
+      try await Peer.with(Cast.bob, server.configuration) { bob in
+        server.box.add(try Self.invite(3000))
+        try await bob.rendezvous.answer(bob.nextInvitation(), with: .decline(.busy))
+        #expect(server.box.sent.isEmpty)
+      }
+    }
+  }
+
+  @Test func aClientCertificateIsShown() async throws {
+    try await ScriptedMailServer.run(wantsClientCertificate: true) { server in
+      var configuration = server.configuration
+      configuration.certificateFile = "\(server.tls.folder)/client.pem"
+      configuration.keyFile = "\(server.tls.folder)/client.key"
+      try await Peer.with(Cast.bob, configuration) { _ in }
+      let error = await #expect(throws: RendezvousError.self) {
+        try await Peer.with(Cast.bob, server.configuration) { _ in }
+      }
+      #expect(error?.description.contains("--email-cert") == true, "\(error?.description ?? "")")
+      configuration.keyFile = "\(server.tls.folder)/ca.key"
+      #expect(throws: MailError.self) { try MailTLS(configuration) }
+      configuration.keyFile = nil
+      #expect(throws: MailError.self) { try MailTLS(configuration) }
+    }
+  }
+
+  /// NIOSSL alone would take it: the name leads to the address.
+  @Test func aCertificateForTheAddressIsNoneForTheName() async throws {
+    try await ScriptedMailServer.run(certificate: "address") { server in
+      let error = await #expect(throws: RendezvousError.self) {
+        try await Peer.with(Cast.bob, server.configuration) { _ in }
+      }
+      #expect(error?.description.contains("another name") == true, "\(error?.description ?? "")")
+      var configuration = server.configuration
+      configuration.imap.host = "127.0.0.1"
+      configuration.smtp.host = "127.0.0.1"
+      try await Peer.with(Cast.bob, configuration) { _ in }
+    }
+  }
+
+  @Test func aSilentServerDoesNotHoldUpACancelledJoin() async throws {
+    try await ScriptedMailServer.run { server in
+      server.box.isMute = true
+      let joining = Task { try await Peer.with(Cast.bob, server.configuration) { _ in } }
+      try await eventually { server.box.imapConnections > 0 }
+      joining.cancel()
+      await #expect(throws: CancellationError.self) { try await joining.value }
+    }
+  }
+
+  private static func invite(_ port: UInt16) throws -> String {
+    try mail(from: Cast.own(Cast.ann), "invite", Reference(port: port).line)
+  }
+
+  private static func mail(
+    from sender: OwnIdentity, _ subject: String, _ line: String, answering: String? = nil
+  ) throws -> String {
+    let bob = try Cast.own(Cast.bob).identity
+    return OutgoingMail(
+      from: sender.identity.name, to: bob.name, subject: "app \(subject)",
+      part: try SMIMESealer(own: sender).seal(line, to: bob), answering: answering
+    ).content
+  }
+}
