@@ -26,7 +26,7 @@ struct Paths: AsyncParsableCommand {
 
   private func measure(_ path: EmulatedPath) async throws -> Double {
     let (left, right) = ("\(path.left.address):7001", "\(path.right.address):7002")
-    return try await path.right.withProcess("iperf3", "-s", "-p", "7003") { server in
+    return try await path.right.withProcess("iperf3", "-s", "-p", "7003", "--forceflush") { server in
       try await server.waitForLine(containing: "Server listening")
       return try await path.right.withProcess(
         absolute(programs.exporter), "--purpose=export", "--service=127.0.0.1:7003", "--gateway=\(right)",
@@ -39,7 +39,7 @@ struct Paths: AsyncParsableCommand {
           try await importer.waitForLine(containing: "is up")
           try await Task.sleep(for: .seconds(1))
           let arguments = ["-c", "127.0.0.1", "-p", "7004", "-t", "\(seconds)", "-O", "3", "-P", "\(streams)", "-J"]
-          let result = try await path.left.run("iperf3", arguments + (reverse ? ["-R"] : []))
+          let result = try await path.left.run("iperf3", arguments: arguments + (reverse ? ["-R"] : []))
           return try Throughput.rate(Data(result.output.utf8)) * 1000
         }
       }
