@@ -116,6 +116,7 @@ let package = Package(
     .target(
       name: "Plexus",
       dependencies: [
+        "Tubus", "Wormhole", nio, nioPosix,
         "CProcess",
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
         "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
@@ -123,12 +124,12 @@ let package = Package(
     // What the command lines share: configuration file, log, failures.
     .target(
       name: "CLISupport",
-      dependencies: [logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
+      dependencies: ["Wormhole", logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
       swiftSettings: strict),
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "Plexus", "Identity", "RendezvousEmail", "CLISupport", logging,
+        "Plexus", "Identity", "RendezvousEmail", "CLISupport", "Wormhole", "Datagrams", logging, nio, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // TUN devices in network namespaces, for the path emulator.

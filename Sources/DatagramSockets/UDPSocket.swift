@@ -17,6 +17,8 @@ public final class UDPSocket: Sendable {
   /// The address that was asked for, with the port that the kernel gave.
   public let localEndpoint: Endpoint
   private let channel: any Channel
+  /// Where its datagrams come.
+  public var eventLoop: any EventLoop { channel.eventLoop }
   /// Valid for as long as the channel is open, which is checked on its event loop.
   private let descriptor: CInt
   private let inbox: NIOLoopBound<DatagramInbox>

@@ -5,7 +5,9 @@ import Rendezvous
 import STUN
 
 extension Plexus {
-  func bindSocket() async throws -> UDPSocket { try await UDPSocket.bind(to: configuration.localEndpoint) }
+  func bindSocket() async throws -> UDPSocket {
+    try await UDPSocket.bind(to: configuration.localEndpoint, on: configuration.eventLoops)
+  }
 
   /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
   func publicMapping(of socket: UDPSocket) async throws -> MappingReport {

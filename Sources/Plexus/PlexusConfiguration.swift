@@ -1,4 +1,6 @@
 import Datagrams
+import NIOCore
+import NIOPosix
 import Rendezvous
 import RendezvousDHT
 import RendezvousEmail
@@ -27,6 +29,9 @@ public struct PlexusConfiguration: Sendable {
   public var stateFolder: String
   /// How many invitations an acceptor serves at once; more wait for their turn.
   public var maximumAttempts = 256
+
+  /// Where passages' sockets live.
+  public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
   /// A configuration with everything else at its default.
   public init(application: String, stunServers: [HostAndPort], stateFolder: String) {

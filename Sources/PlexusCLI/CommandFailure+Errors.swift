@@ -1,6 +1,7 @@
 import CLISupport
 import Identity
 import Plexus
+import Wormhole
 
 extension CommandFailure {
   /// The failure as the command line shows it; nil for errors of the argument parser, which knows best.
@@ -9,6 +10,7 @@ extension CommandFailure {
     case let error as CommandFailure: self = error
     case let error as PlexusError: self.init(error.code.status, error.description)
     case let error as IdentityError: self.init(error.code == .badName ? .usage : .configuration, error.description)
+    case let error as WormholeError: self.init(error.code == .notListening ? .system : .unavailable, error.description)
     default: return nil
     }
   }

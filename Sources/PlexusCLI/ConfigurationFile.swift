@@ -15,6 +15,14 @@ extension PlexusOptions {
     }
     var merged = self
     merged.accept = accept || fromFile.accept
+    merged.status = status || fromFile.status
+    merged.stdio = stdio || fromFile.stdio
+    // What to do with the passage is one choice: a file's is taken when the command line makes none.
+    if export.isEmpty, imports.isEmpty, !merged.stdio, execCommand == nil {
+      (merged.export, merged.imports) = (fromFile.export, fromFile.imports)
+    } else {
+      fromFile.execCommand = nil
+    }
     merged.stunServer = stunServer.isEmpty ? fromFile.stunServer : stunServer
     merged.dhtBootstrap = dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : dhtBootstrap
     for option in Self.singleOptions where merged[keyPath: option] == nil {
@@ -48,11 +56,14 @@ extension PlexusOptions {
     for entry in file.entries {
       let argument: [String]
       switch (entry.name, entry.value.lowercased()) {
-      case ("accept", "1"), ("accept", "true"), ("accept", "yes"), ("accept", "on"): argument = ["--accept"]
-      case ("accept", "0"), ("accept", "false"), ("accept", "no"), ("accept", "off"): argument = []
-      case ("accept", _):
-        throw CommandFailure(
-          .configuration, "\(path), line \(entry.line): accept is true or false, not \"\(entry.value)\"")
+      case ("accept", let value), ("status", let value), ("stdio", let value):
+        switch value {
+        case "1", "true", "yes", "on": argument = ["--\(entry.name)"]
+        case "0", "false", "no", "off": argument = []
+        default:
+          throw CommandFailure(
+            .configuration, "\(path), line \(entry.line): \(entry.name) is true or false, not \"\(entry.value)\"")
+        }
       case ("config", _):
         throw CommandFailure(.configuration, "\(path), line \(entry.line): a configuration file names no other one")
       default: argument = ["--\(entry.name)=\(entry.value)"]

@@ -1,54 +1,119 @@
 import CLISupport
+import Datagrams
 import Identity
 import Logging
+import NIOPosix
 import Plexus
+import Wormhole
 
 /// One run of `plexus` as inviter or acceptor, until it is done or a signal ends it.
 struct PassageRun {
   private let settings: Settings
   private let log: ConsoleLog
+  private let logger: Logger
 
   init(_ settings: Settings) throws {
     self.settings = settings
     log = try ConsoleLog(path: settings.logFile)
+    logger = log.logger(label: "plexus", level: settings.logLevel)
   }
 
   func run() async throws {
-    let logger = log.logger(label: "plexus", level: settings.logLevel)
-    let plexus = try Plexus(
+    switch settings.work {
+    case .payload(let payload): try await run(payload)
+    case .exporting(let services):
+      let run = serviceRun(try plexus(settings.configuration))
+      try await untilEnded { try await run.export(services) }
+    case .importing(let services):
+      let importer = try await WormholeImporter.listen(for: services, logger: logger)
+      try await using(importer) { run in try await run.importServices(services, on: importer) }
+    case .standardStreams:
+      var patient = WormholeImporter.Configuration()
+      // For as long as it may take to find the peer.
+      patient.clientPatience = .seconds(120)
+      let importer = try await WormholeImporter.listen(for: [], configuration: patient, logger: logger)
+      let service = ImportedService(address: HostAndPort(host: "", port: nil))
+      try await using(importer) { run in try await run.carryStandardStreams(to: service, through: importer) }
+    }
+  }
+
+  private func plexus(_ configuration: PlexusConfiguration) throws -> Plexus {
+    try Plexus(
       repository: ApplicationRepository(path: settings.repositoryPath), host: settings.host,
-      configuration: settings.configuration, logger: logger)
+      configuration: configuration, logger: logger)
+  }
+
+  // MARK: Services
+
+  private func using(
+    _ importer: WormholeImporter, _ body: @Sendable @escaping (ServiceRun) async throws -> Void
+  ) async throws {
+    let result: Result<Void, any Error>
+    do {
+      var configuration = settings.configuration
+      configuration.eventLoops = importer.eventLoop
+      let run = serviceRun(try plexus(configuration))
+      try await untilEnded { try await body(run) }
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    await importer.close()
+    try result.get()
+  }
+
+  private func serviceRun(_ plexus: Plexus) -> ServiceRun {
+    let counterpart: Counterpart =
+      switch settings.role {
+      case .inviting(let peer): .peer(peer)
+      case .accepting(let pattern): .whoeverInvites(pattern)
+      }
+    return ServiceRun(
+      plexus: plexus, counterpart: counterpart, console: log, logger: logger, showsStatus: settings.showsStatus)
+  }
+
+  /// Whoever serves until a signal has done its work then.
+  private func untilEnded(_ body: @Sendable @escaping () async throws -> Void) async throws {
+    try await untilSignal { [logger] signal in
+      logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
+    } perform: {
+      try await body()
+    }
+  }
+
+  // MARK: Payloads
+
+  private func run(_ payload: Payload) async throws {
+    let plexus = try plexus(settings.configuration)
     switch settings.role {
     case .inviting(let peer):
       try await untilSignal { signal in
         throw CommandFailure(interruptedBy: signal)
       } perform: {
         let passage = try await plexus.invite(peer)
-        try await passage.start(settings.payload)
+        try await passage.start(payload)
       }
     case .accepting(let pattern):
-      try await untilSignal { signal in
-        logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
-      } perform: {
-        try await accept(from: pattern, by: plexus)
-      }
+      try await untilEnded { try await Self.accept(from: pattern, by: plexus, starting: payload) }
     }
   }
 
   /// Serves invitations for ever, and tells when a payload ends.
-  private func accept(from pattern: IdentityPattern, by plexus: Plexus) async throws {
+  private static func accept(
+    from pattern: IdentityPattern, by plexus: Plexus, starting payload: Payload
+  ) async throws {
     let (started, payloads) = AsyncStream.makeStream(of: (Passage, PayloadProcess).self)
     try await withThrowingTaskGroup { group in
       group.addTask {
         await withDiscardingTaskGroup { watches in
           for await (passage, process) in started {
-            watches.addTask { _ = try? await passage.awaitEnd(of: process, started: settings.payload) }
+            watches.addTask { _ = try? await passage.awaitEnd(of: process, started: payload) }
           }
         }
       }
       group.addTask {
         try await plexus.accept(from: pattern) { passage in
-          payloads.yield((passage, try await passage.start(settings.payload)))
+          payloads.yield((passage, try await passage.start(payload)))
         }
       }
       // The acceptor ends by an error or by cancellation only; either ends the watches.

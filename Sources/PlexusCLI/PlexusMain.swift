@@ -40,7 +40,7 @@ struct PassageCommand: AsyncParsableCommand {
 struct ToolsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plexus",
-    subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self])
+    subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self, SSHCommand.self])
 }
 
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.

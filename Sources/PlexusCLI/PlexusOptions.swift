@@ -117,6 +117,25 @@ struct PlexusOptions: ParsableArguments {
     help: ArgumentHelp("Variables of its environment, wildcards allowed.", valueName: "KEY=VALUE ..."))
   var execEnv: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Instead of a program: a service for the peer, several by name. (example: ssh=127.0.0.1:22)",
+      valueName: "[name=]host:port[/udp]"))
+  var export: [String] = []
+
+  @Option(
+    name: .customLong("import"),
+    help: ArgumentHelp(
+      "Instead of a program: where to listen for clients of a peer's service. (example: 2222=ssh)",
+      valueName: "[host:]port[=name][/udp]"))
+  var imports: [String] = []
+
+  @Flag(help: "Instead of a program: one connection to the peer's first service over standard input and output.")
+  var stdio = false
+
+  @Flag(help: "Show connected peers, streams, bytes and rates of --export or --import.")
+  var status = false
+
   @Option(help: ArgumentHelp("fatal, error, warning, info, debug or trace. (default: info)", valueName: "level"))
   var logLevel: String?
 

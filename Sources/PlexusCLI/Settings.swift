@@ -6,6 +6,7 @@ import Plexus
 import Rendezvous
 import RendezvousDHT
 import RendezvousEmail
+import Wormhole
 
 /// The options of a run, read and checked: nothing here can be wrong any more.
 struct Settings {
@@ -14,11 +15,20 @@ struct Settings {
     case inviting(IdentityName)
   }
 
+  /// What a passage is for.
+  enum Work {
+    case payload(Payload)
+    case exporting([ExportedService])
+    case importing([ImportedService])
+    case standardStreams
+  }
+
   var role: Role
   var host: IdentityName?
   var repositoryPath: String
   var configuration: PlexusConfiguration
-  var payload: Payload
+  var work: Work
+  var showsStatus: Bool
   var logLevel: Logger.Level
   var logFile: String?
 
@@ -28,15 +38,11 @@ struct Settings {
     guard !options.stunServer.isEmpty else {
       throw Self.missing("stun-server", "name at least one STUN server, such as --stun-server=stun.example.org:3478")
     }
-    guard let command = options.execCommand else {
-      throw Self.missing("exec-command", "name the program to run when the passage is made")
-    }
     repositoryPath = options.appRepo ?? "."
     host = try options.hostInfo.map(IdentityName.init)
     role = try Self.role(options)
-    payload = try Payload(
-      command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
-      log: options.execLog, environment: options.execEnv ?? "")
+    work = try Self.work(options)
+    showsStatus = options.status
     logLevel =
       try Self.value(options.logLevel, of: "log-level", "fatal, error, warning, info, debug or trace") {
         CLISupport.logLevel(named: $0)
@@ -64,6 +70,44 @@ struct Settings {
       throw missing("peer-info", "name the peer to invite as OWNER/PIN, or --accept invitations")
     }
     return .inviting(try IdentityName(peer))
+  }
+
+  private static func work(_ options: PlexusOptions) throws -> Work {
+    let chosen = [
+      options.execCommand.map { _ in "--exec-command" }, options.export.isEmpty ? nil : "--export",
+      options.imports.isEmpty ? nil : "--import", options.stdio ? "--stdio" : nil,
+    ].compactMap(\.self)
+    guard chosen.count <= 1 else {
+      throw CommandFailure(
+        .usage, "\(chosen.joined(separator: " and ")) exclude each other; choose one, or run plexus twice")
+    }
+    if options.stdio {
+      guard !options.accept else {
+        throw CommandFailure(
+          .usage, "--stdio carries one connection to a peer; name it with --peer-info instead of --accept")
+      }
+      return .standardStreams
+    }
+    if !options.export.isEmpty {
+      return .exporting(
+        try options.export.compactMap {
+          try value($0, of: "export", "[NAME=]HOST:PORT, with /udp for UDP", ExportedService.init)
+        })
+    }
+    if !options.imports.isEmpty {
+      return .importing(
+        try options.imports.compactMap {
+          try value($0, of: "import", "[HOST:]PORT[=NAME], with /udp for UDP", ImportedService.init)
+        })
+    }
+    guard let command = options.execCommand else {
+      throw missing(
+        "exec-command", "name the program to run when the passage is made, or a service to --export or --import")
+    }
+    return .payload(
+      try Payload(
+        command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
+        log: options.execLog, environment: options.execEnv ?? ""))
   }
 
   static func missing(_ option: String, _ advice: String) -> CommandFailure {

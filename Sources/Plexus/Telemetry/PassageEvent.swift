@@ -27,6 +27,9 @@ enum PassageEvent {
   case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
   case announced(peer: IdentityName, application: String)
   case adventReceived(peer: IdentityName)
+  case tunnelUp(peer: IdentityName, remote: Endpoint)
+  /// `reason` is nil where the far end ended it in order.
+  case tunnelEnded(peer: IdentityName, reason: String?)
   case payloadStarted(peer: IdentityName, command: String, process: Int32)
   case payloadEnded(peer: IdentityName, command: String, process: Int32, status: Int32)
 }
@@ -61,6 +64,8 @@ extension PassageEvent {
     case .passageFailed: "passage.failed"
     case .announced: "advent.sent"
     case .adventReceived: "advent.received"
+    case .tunnelUp: "tunnel.up"
+    case .tunnelEnded: "tunnel.ended"
     case .payloadStarted: "payload.started"
     case .payloadEnded: "payload.ended"
     }
@@ -73,9 +78,10 @@ extension PassageEvent {
       .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed:
       .warning
     case .passageFailed: .error
+    case .tunnelEnded(_, let reason): reason == nil ? .info : .warning
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
     case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
-      .punched, .passageMade, .announced, .adventReceived, .payloadStarted:
+      .punched, .passageMade, .announced, .adventReceived, .tunnelUp, .payloadStarted:
       .info
     }
   }
@@ -115,6 +121,9 @@ extension PassageEvent {
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
     case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
     case .adventReceived(let peer): "\(peer) is there"
+    case .tunnelUp(let peer, let remote): "The tunnel to \(peer) is up, over \(remote)"
+    case .tunnelEnded(let peer, nil): "\(peer) closed the tunnel"
+    case .tunnelEnded(let peer, let reason?): "The tunnel to \(peer) broke: \(reason)"
     case .payloadStarted(let peer, let command, let process): "Started \(command) for \(peer) as process \(process)"
     case .payloadEnded(let peer, let command, let process, let status):
       "\(command) for \(peer), process \(process), ended with status \(status)"
@@ -160,6 +169,8 @@ extension PassageEvent {
       ["peer": "\(peer)", "role": "\(role.rawValue)", "reason": "\(error.code.rawValue)"]
     case .announced(let peer, let application): ["peer": "\(peer)", "application": "\(application)"]
     case .adventReceived(let peer): ["peer": "\(peer)"]
+    case .tunnelUp(let peer, let remote): ["peer": "\(peer)", "endpoint": "\(remote)"]
+    case .tunnelEnded(let peer, let reason): ["peer": "\(peer)", "reason": "\(reason ?? "closed")"]
     case .payloadStarted(let peer, _, let process): ["peer": "\(peer)", "process": "\(process)"]
     case .payloadEnded(let peer, _, let process, let status):
       ["peer": "\(peer)", "process": "\(process)", "status": "\(status)"]

@@ -13,6 +13,9 @@ public actor TubusTunnel: TunnelConnector {
 
   private let side: Side
   private let local: Endpoint
+  /// A socket that somebody else bound, until it is taken over.
+  private var socket: UDPSocket?
+  private var newest: (any Channel)?
   private let remote: Endpoint
   private let configuration: TubusConfiguration
   private var endpoint: TubusEndpoint?
@@ -31,6 +34,15 @@ public actor TubusTunnel: TunnelConnector {
     self.configuration = configuration
   }
 
+  /// Tunnels over a socket that is bound already, such as a punched one. It is closed by ``close()``.
+  public init(_ side: Side, adopting socket: UDPSocket, remote: Endpoint, configuration: TubusConfiguration = .init()) {
+    self.side = side
+    self.socket = socket
+    self.remote = remote
+    self.configuration = configuration
+    local = socket.localEndpoint
+  }
+
   /// `192.0.2.1:40000 from 0.0.0.0:40001`.
   public nonisolated var description: String { "\(remote) from \(local)" }
 
@@ -41,7 +53,12 @@ public actor TubusTunnel: TunnelConnector {
     guard !isClosed else { throw WormholeError(.tunnelImpossible, "the tunnel's UDP port was given back") }
     guard endpoint == nil else { return }
     do {
-      endpoint = try await TubusEndpoint.bind(to: local, on: eventLoop)
+      if let socket {
+        self.socket = nil
+        endpoint = try await TubusEndpoint(adopting: socket)
+      } else {
+        endpoint = try await TubusEndpoint.bind(to: local, on: eventLoop)
+      }
     } catch {
       throw WormholeError(.tunnelImpossible, "\(error)")
     }
@@ -51,6 +68,12 @@ public actor TubusTunnel: TunnelConnector {
   public func connect(on eventLoop: any EventLoop) async throws -> any Channel {
     try await open(on: eventLoop)
     guard let endpoint else { throw WormholeError(.tunnelImpossible, "the tunnel's UDP port is closed") }
+    let channel = try await tunnel(over: endpoint)
+    newest = channel
+    return channel
+  }
+
+  private func tunnel(over endpoint: TubusEndpoint) async throws -> any Channel {
     switch side {
     case .connecting:
       do {
@@ -69,8 +92,22 @@ public actor TubusTunnel: TunnelConnector {
   public func close() async {
     isClosed = true
     accepted = nil
+    if let newest { await Self.finish(newest) }
+    newest = nil
+    await socket?.close()
+    socket = nil
     await endpoint?.close()
     endpoint = nil
+  }
+
+  /// A tunnel that is being closed says goodbye, for a second at most: otherwise its far end would wait for it in vain.
+  private static func finish(_ channel: any Channel) async {
+    let end = channel.eventLoop.scheduleTask(in: .seconds(1)) {
+      channel.triggerUserOutboundEvent(TubusAbort(), promise: nil)
+    }
+    channel.close(promise: nil)
+    try? await channel.closeFuture.get()
+    end.cancel()
   }
 
   private var unanswered: WormholeError {

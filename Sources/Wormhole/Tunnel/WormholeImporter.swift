@@ -111,6 +111,9 @@ public final class WormholeImporter: Sendable {
     try await tunnel.runUntilItEnds(on: eventLoop) { [state] end in state.value.begin(tunnel, end: end) }
   }
 
+  /// Takes a client's side, which is in its channel's pipeline already, on ``eventLoop``.
+  func admit(_ side: TCPSide, for service: ImportedService) { state.value.admit(side, for: service) }
+
   /// What it has done so far.
   public var status: WormholeStatus { counters.status }
 

@@ -1,14 +1,17 @@
-import CLISupport
 import Logging
 import Wormhole
 
 /// Shows what a wormhole does: in the last line of a terminal every second, else as a line of the log every ten seconds, as long as
 /// something happens.
-struct StatusDisplay: Sendable {
-  let console: ConsoleLog
-  let logger: Logger
+public struct StatusDisplay: Sendable {
+  private let console: ConsoleLog
+  private let logger: Logger
 
-  func show(_ status: @Sendable () -> WormholeStatus) async throws {
+  /// A display on the console of a log.
+  public init(console: ConsoleLog, logger: Logger) { (self.console, self.logger) = (console, logger) }
+
+  /// Shows what `status` says until the task is cancelled.
+  public func show(_ status: @Sendable () -> WormholeStatus) async throws {
     defer { console.setStatus(nil) }
     var last = status()
     while true {

@@ -1,0 +1,42 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+extension WormholeImporter {
+  /// Carries one connection over a pair of descriptors, such as standard input and output, and returns when it has ended.
+  ///
+  /// - Parameters:
+  ///   - input: Where the client's bytes come from: a pipe, socket or terminal. It is duplicated.
+  ///   - output: Where the service's bytes go; the same.
+  ///   - service: Which of the far end's services; its address is of no meaning.
+  /// - Throws: ``WormholeError`` when a descriptor cannot be waited on, as is so for a file.
+  public func carry(input: CInt, output: CInt, to service: ImportedService) async throws {
+    let pair = (dup(input), dup(output))
+    let bootstrap = NIOPipeBootstrap(group: eventLoop)
+      .channelOption(.autoRead, value: false)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.writeBufferWaterMark, value: .init(low: 1, high: 1))
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let side = TCPSide()
+          try channel.pipeline.syncOperations.addHandler(side)
+          self.admit(side, for: service)
+        }
+      }
+    let channel: any Channel
+    do {
+      channel = try await bootstrap.takingOwnershipOfDescriptors(input: pair.0, output: pair.1).get()
+    } catch {
+      Glibc.close(pair.0)
+      Glibc.close(pair.1)
+      throw WormholeError(
+        .notListening, "cannot carry standard input and output: \(error); let them be pipes, sockets or a terminal")
+    }
+    try await withTaskCancellationHandler {
+      try await channel.closeFuture.get()
+    } onCancel: {
+      channel.close(promise: nil)
+    }
+  }
+}
