@@ -92,7 +92,10 @@ public actor EmailRendezvous: Rendezvous {
           if joining.isFirst { feed.yield(change) } else { Self.tell(change, onEvent) }
         }))
     let sender = MailSender(endpoint: smtp, tls: tls, configuration: configuration)
-    let watching = Task { await watcher.run() }
+    let watching = Task {
+      await watcher.run()
+      feed.finish()
+    }
     phase = .running(watcher, sender, watching: watching)
     do {
       try await withThrowingTaskGroup { group in

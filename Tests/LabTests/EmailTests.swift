@@ -61,5 +61,21 @@ extension LabTests {
         }
       }
     }
+
+    @Test(arguments: [true, false]) func presenceIsToldByEmailAndOverTheDHT(byEmail: Bool) async throws {
+      try await withPair { lab, one, other in
+        try await lab.withMailServer(for: [one, other]) { site in
+          let (one, other) = byEmail ? (one.using(mail: site), other.using(mail: site)) : (one, other)
+          try await one.host.withProcess("plexus", arguments: ["advent", "--receive"] + one.meeting) { receiver in
+            try await receiver.waitForLine(containing: PlexusPeer.acceptingLine)
+            let result = try await other.host.run(
+              "plexus", arguments: ["advent", "--forward", "--peer-info", one.identity] + other.meeting)
+            #expect(result.exit == .exited(0), "\(result.errors)")
+            try await receiver.waitForLine(containing: "\(other.identity) is there")
+            #expect(receiver.output == "\(other.identity)\n")
+          }
+        }
+      }
+    }
   }
 }
