@@ -109,15 +109,21 @@ public struct Plexus: Sendable {
 
   /// Joins as an acceptor does: mail servers come and go, and whoever waits for days need not be started anew for that.
   func joinPatiently(_ rendezvous: any Rendezvous) async throws {
-    var pause = Duration.seconds(5)
+    var failures = 0
     while true {
+      let pause: Duration
       do { return try await join(rendezvous) } catch let error as RendezvousError {
-        guard configuration.email != nil, error.code == .notJoined else { throw error }
+        switch error.code {
+        case .notJoined where configuration.email != nil:
+          pause = min(.seconds(2) * (1 << min(failures, 5)), .seconds(60))
+        // Providers lock accounts where a wrong password is tried too often.
+        case .notAdmitted: pause = min(.seconds(30) * (1 << min(failures, 5)), .seconds(300))
+        default: throw error
+        }
         telemetry.tell(.joinFailed(PlexusError(error), pause: pause))
       }
+      failures += 1
       try await Task.sleep(for: pause)
-      // Providers lock accounts where a wrong password is tried too often.
-      pause = min(pause * 2, .seconds(300))
     }
   }
 }

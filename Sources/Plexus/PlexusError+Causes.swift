@@ -50,7 +50,7 @@ extension PlexusError {
 extension PlexusError.Code {
   fileprivate init(_ code: RendezvousError.Code) {
     switch code {
-    case .notJoined: self = .rendezvousUnreachable
+    case .notJoined, .notAdmitted: self = .rendezvousUnreachable
     case .portTaken: self = .portTaken
     case .unusableKey, .unusableAddress: self = .unusableIdentity
     case .rejected: self = .rendezvousUnreachable

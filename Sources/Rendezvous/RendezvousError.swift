@@ -4,6 +4,8 @@ public struct RendezvousError: Error, Hashable, Sendable, CustomStringConvertibl
   public enum Code: Hashable, Sendable {
     /// The meeting place was not reached in time.
     case notJoined
+    /// The meeting place does not let us in, or cannot be trusted: trying again soon would not help.
+    case notAdmitted
     /// ``Rendezvous/join(timeout:)`` has not succeeded yet, or ``Rendezvous/leave()`` was called.
     case notRunning
     /// The local port is taken by another program.

@@ -78,7 +78,7 @@ public actor EmailRendezvous: Rendezvous {
 
   /// Connects to both servers and returns when mail can be read and sent.
   ///
-  /// - Throws: ``RendezvousError`` with code `notJoined`; joining can be tried again then.
+  /// - Throws: ``RendezvousError`` with code `notJoined` or `notAdmitted`; joining can be tried again then.
   public func join(timeout: Duration) async throws {
     guard case .idle = phase else { throw RendezvousError(.notRunning, "the mail servers were joined before") }
     let (changes, feed) = AsyncStream.makeStream(of: MailboxWatcher.Change.self, bufferingPolicy: .bufferingOldest(8))
@@ -92,7 +92,10 @@ public actor EmailRendezvous: Rendezvous {
           if joining.isFirst { feed.yield(change) } else { Self.tell(change, onEvent) }
         }))
     let sender = MailSender(endpoint: smtp, tls: tls, configuration: configuration)
-    let watching = Task { await watcher.run() }
+    let watching = Task {
+      await watcher.run()
+      feed.finish()
+    }
     phase = .running(watcher, sender, watching: watching)
     do {
       try await withThrowingTaskGroup { group in
@@ -118,7 +121,7 @@ public actor EmailRendezvous: Rendezvous {
       await watching.value
       await sender.close()
       try Task.checkCancellation()
-      throw error is RendezvousError ? error : RendezvousError(.notJoined, "\(error)")
+      throw (error as? MailError).map(RendezvousError.init) ?? error
     }
   }
 
@@ -197,7 +200,7 @@ public actor EmailRendezvous: Rendezvous {
     let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
       group.addTask {
         do { try await sender.send(mail) } catch let error as MailError {
-          throw RendezvousError(error.code == .rejected ? .rejected : .notJoined, "\(error)")
+          throw RendezvousError(error)
         }
         return await answers.first { _ in true }
       }
@@ -315,7 +318,7 @@ public actor EmailRendezvous: Rendezvous {
       from: own.name, to: peer.name, subject: "\(application) \(subjects.advent)",
       part: try sealer.seal(AdventNotice.line, to: peer))
     do { try await sender.send(mail) } catch let error as MailError {
-      throw RendezvousError(error.code == .rejected ? .rejected : .notJoined, "\(error)")
+      throw RendezvousError(error)
     }
   }
 

@@ -12,8 +12,10 @@ extension LabTests {
         try await lab.withMailServer(for: [acceptor, inviter], idle: idle) { site in
           let (acceptor, inviter) = (acceptor.using(mail: site), inviter.using(mail: site))
           try await acceptor.withAcceptor { running in
-            for _ in 1...2 {
+            for count in 1...2 {
               let result = try await inviter.invites(acceptor)
+              try await acceptor.waitForPassages(count, with: inviter)
+              try await inviter.waitForPassages(count, with: acceptor)
               try await expectMatchingPassages(acceptor, inviter)
               #expect(!result.errors.contains(MailServerSite.password))
             }
@@ -54,9 +56,26 @@ extension LabTests {
             refused.errors.split(separator: "\n").last?.contains("connection refused") == true, "\(refused.errors)")
           try await lab.server.withProcess("sh", site.script) { server in
             try await server.waitForLine(containing: "ready")
-            try await running.waitForLine(containing: PlexusPeer.acceptingLine)
+            try await running.waitForLine(containing: PlexusPeer.acceptingLine, deadline: .seconds(90))
             try await inviter.invites(acceptor)
             try await expectMatchingPassages(acceptor, inviter)
+          }
+        }
+      }
+    }
+
+    @Test(arguments: [true, false]) func presenceIsToldByEmailAndOverTheDHT(byEmail: Bool) async throws {
+      try await withPair { lab, one, other in
+        try await lab.withMailServer(for: [one, other]) { site in
+          let (one, other) = byEmail ? (one.using(mail: site), other.using(mail: site)) : (one, other)
+          try await one.host.withProcess("plexus", arguments: ["advent", "--receive"] + one.meeting) { receiver in
+            try await receiver.waitForLine(containing: PlexusPeer.acceptingLine)
+            let result = try await other.host.run(
+              "plexus", arguments: ["advent", "--forward", "--peer-info", one.identity] + other.meeting)
+            #expect(result.exit == .exited(0), "\(result.errors)")
+            // In the log, and by itself on standard output.
+            try await receiver.waitForLine(containing: other.identity, count: 2)
+            #expect(receiver.output == "\(other.identity)\n")
           }
         }
       }

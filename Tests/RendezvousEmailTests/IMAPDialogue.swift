@@ -71,7 +71,7 @@ struct IMAPDialogue {
     now = end
   }
 
-  mutating func fetch(_ uid: UInt32) { session.fetch(uid, now: now) }
+  @discardableResult mutating func fetch(_ uid: UInt32) -> Bool { session.fetch(uid, now: now) }
   mutating func delete(_ uid: UInt32) { session.delete(uid, now: now) }
   mutating func logOut() { session.logOut(now: now) }
   mutating func startedTLS() { session.startedTLS(now: now) }

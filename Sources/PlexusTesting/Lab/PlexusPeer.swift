@@ -102,10 +102,13 @@ public struct PlexusPeer: Sendable {
         "-c 'echo $(date +%s%N) $* >>\"$0\"' \(passageFile) %inner% %outer% %alien% "
           + "%secret% %peeremail%/%peerpin%"
       )
-    return [
-      "--app-id", "lab", "--app-repo", repository, "--host-info", identity,
-      "--exec-command", payload.command, "--exec-args", payload.arguments,
-    ] + stunServers.flatMap { ["--stun-server", $0] } + meetingPlace
+    return meeting + ["--exec-command", payload.command, "--exec-args", payload.arguments]
+      + stunServers.flatMap { ["--stun-server", $0] }
+  }
+
+  /// The arguments of every `plexus` that meets others: who it is, and where.
+  public var meeting: [String] {
+    ["--app-id", "lab", "--app-repo", repository, "--host-info", identity] + meetingPlace
   }
 
   private var meetingPlace: [String] {

@@ -17,7 +17,7 @@ struct Backoff {
   ///
   /// - Parameter jitter: a random number from 0 to 1.
   mutating func next(after error: MailError, jitter: Double) -> Duration {
-    let isRefusal = error.code == .loginRefused || error.code == .untrusted || error.code == .unusableFile
+    let isRefusal = error.code.isRefusal
     let (shortest, longest) =
       isRefusal ? (Self.shortestAfterRefusal, Self.longestAfterRefusal) : (Self.shortest, Self.longest)
     let pause = min(longest, shortest * (1 << min(failures, 10)))

@@ -1,3 +1,5 @@
+import Rendezvous
+
 /// Why a mail server could not be used: one sentence that names it and says what to do. Holds no secret.
 struct MailError: Error, Hashable, Sendable, CustomStringConvertible {
   enum Code: Hashable, Sendable {
@@ -25,5 +27,17 @@ struct MailError: Error, Hashable, Sendable, CustomStringConvertible {
   init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
+  }
+}
+
+extension MailError.Code {
+  /// Whether whoever gave the options has to do something, so that trying again soon does not help.
+  var isRefusal: Bool { self == .loginRefused || self == .untrusted || self == .unusableFile }
+}
+
+extension RendezvousError {
+  /// The same for those who know nothing of mail.
+  init(_ error: MailError) {
+    self.init(error.code == .rejected ? .rejected : error.code.isRefusal ? .notAdmitted : .notJoined, error.description)
   }
 }

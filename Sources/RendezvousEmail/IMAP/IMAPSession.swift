@@ -28,6 +28,8 @@ struct IMAPSession {
     case ready(IMAPPosition)
     case message(IMAPSummary)
     case body(uid: UInt32, IMAPFetch.Content)
+    /// The message that was asked for is not there any more.
+    case missing(uid: UInt32)
     /// The server would not delete a message.
     case notDeleted(String)
     /// All is done: the connection can be closed.
@@ -44,7 +46,7 @@ struct IMAPSession {
     var responseTimeout: Duration = .seconds(30)
   }
 
-  private enum Phase {
+  enum Phase {
     case greeting
     case upgrading
     case command(IMAPCommand)
@@ -54,33 +56,35 @@ struct IMAPSession {
     case ended
   }
 
-  private let server: String
-  private let login: MailLogin
+  let server: String
+  let login: MailLogin
   private var configuration: Configuration
-  private var known: IMAPPosition?
+  var known: IMAPPosition?
 
-  private var parser = IMAPResponseParser()
-  private var phase = Phase.greeting
-  private var phaseStart: Instant
-  private var isEncrypted: Bool
-  private var isAuthenticated = false
-  private var isSelected = false
-  private var capabilities: Set<String>?
-  private var idleRefused = false
+  var parser = IMAPResponseParser()
+  var phase = Phase.greeting
+  var phaseStart: Instant
+  var isEncrypted: Bool
+  var isAuthenticated = false
+  var isSelected = false
+  var capabilities: Set<String>?
+  var idleRefused = false
 
-  private var output: [UInt8] = []
-  private var events: [Event] = []
+  var output: [UInt8] = []
+  var events: [Event] = []
   private var tagNumber = 0
   /// What is sent for each continuation of the command under way.
-  private var continuations: [[UInt8]] = []
+  var continuations: [[UInt8]] = []
 
-  private var selected = IMAPPosition(validity: 0, next: 0)
-  private var highestSeen: UInt32 = 0
-  private var found: [UInt32] = []
-  private var needsCheck = false
-  private var wantsLogout = false
-  private var bodies: [UInt32] = []
-  private var deletions: [UInt32] = []
+  var selected = IMAPPosition(validity: 0, next: 0)
+  var highestSeen: UInt32 = 0
+  var found: [UInt32] = []
+  /// Whether the message that is being fetched has come.
+  var hasBody = false
+  var needsCheck = false
+  var wantsLogout = false
+  var bodies: [UInt32] = []
+  var deletions: [UInt32] = []
 
   /// Longer queues are a flood: what is left out is read after the next connect, or never.
   private static let queueLimit = 256
@@ -170,11 +174,14 @@ struct IMAPSession {
     proceed(now: now)
   }
 
-  /// Asks for a whole message.
-  mutating func fetch(_ uid: UInt32, now: Instant) {
-    guard bodies.count < Self.queueLimit, !bodies.contains(uid) else { return }
+  /// Asks for a whole message; ``Event/body(uid:_:)`` or ``Event/missing(uid:)`` follows.
+  ///
+  /// - Returns: whether it is asked for; not if too many are already.
+  mutating func fetch(_ uid: UInt32, now: Instant) -> Bool {
+    guard bodies.count < Self.queueLimit, !bodies.contains(uid) else { return false }
     bodies.append(uid)
     work(now: now)
+    return true
   }
 
   /// Deletes a message and expunges it, and no other.
@@ -193,149 +200,10 @@ struct IMAPSession {
     work(now: now)
   }
 
-  // MARK: Responses
-
-  private mutating func handle(_ response: IMAPResponse, now: Instant) throws {
-    // A long answer is no silence.
-    if case .command = phase { phaseStart = now }
-    switch response {
-    case .continuation: continuation(now: now)
-    case .tagged(let tag, let status): try finish(tag, status, now: now)
-    case .status(let status): try untagged(status, now: now)
-    case .capability(let names): capabilities = Set(names)
-    case .exists:
-      guard isSelected else { return }
-      needsCheck = true
-      work(now: now)
-    case .fetch(let fetch): take(fetch)
-    case .search(let uids): found = uids
-    case .other: break
-    }
-  }
-
-  private mutating func untagged(_ status: IMAPStatus, now: Instant) throws {
-    switch status.code {
-    case .capability(let names)?: capabilities = Set(names)
-    case .uidValidity(let number)? where !isSelected: selected.validity = number
-    case .uidNext(let number)? where !isSelected: selected.next = number
-    default: break
-    }
-    if case .ended = phase { return }
-    if status.kind == .bye {
-      throw MailError(
-        .unreachable, "\(server) ended the connection: \(login.cleansed(status.text)); it is tried again in a while")
-    }
-    guard case .greeting = phase else { return }
-    switch status.kind {
-    case .ok: proceed(now: now)
-    case .preauth where isEncrypted:
-      isAuthenticated = true
-      proceed(now: now)
-    default:
-      throw MailError(
-        .garbage, "\(server) greets in a way that cannot be used; check the host and port of --email-imaps")
-    }
-  }
-
-  private mutating func continuation(now: Instant) {
-    switch phase {
-    case .idling(confirmed: false, let ending):
-      enter(.idling(confirmed: true, ending: ending), now: now)
-      if hasWork { endIdle(now: now) }
-    case .command(let command):
-      if !continuations.isEmpty {
-        output += continuations.removeFirst()
-      } else if case .authenticate(let method) = command {
-        // XOAUTH2 tells in a challenge why it refuses and awaits an empty answer; any other surplus challenge is cancelled.
-        output += Array((method == .xoauth2 ? "\r\n" : "*\r\n").utf8)
-      }
-    default: break
-    }
-  }
-
-  private mutating func finish(_ tag: String, _ status: IMAPStatus, now: Instant) throws {
-    guard tag == self.tag else { return }
-    if case .capability(let names)? = status.code { capabilities = Set(names) }
-    switch phase {
-    case .idling(let confirmed, _):
-      // Some servers offer IDLE and refuse it.
-      if !confirmed || status.kind != .ok { idleRefused = true }
-      rest(now: now)
-    case .command(let command): try finish(command, status, now: now)
-    case .greeting, .upgrading, .resting, .ended: break
-    }
-  }
-
-  private mutating func finish(_ command: IMAPCommand, _ status: IMAPStatus, now: Instant) throws {
-    let isOK = status.kind == .ok
-    continuations = []
-    switch command {
-    case .capability, .noop: break
-    case .startTLS:
-      guard isOK else { throw refusal("STARTTLS", status) }
-      // What stands behind the answer was said in the clear, so perhaps by somebody else.
-      guard parser.isEmpty else {
-        throw MailError(
-          .untrusted,
-          "\(server) says more in the clear after STARTTLS, as if somebody had put it in; use another network")
-      }
-      enter(.upgrading, now: now)
-      return events.append(.startTLS)
-    case .authenticate, .login:
-      guard isOK else {
-        throw MailError(
-          .loginRefused,
-          "\(server) refused the login of \(login.name): \(login.cleansed(status.text)); check --email-login and the password"
-        )
-      }
-      isAuthenticated = true
-    case .select:
-      guard isOK else { throw refusal("to open the inbox", status) }
-      return didSelect(now: now)
-    case .findLast:
-      selected.next = max(selected.next, highestSeen == .max ? .max : highestSeen + 1)
-      return becomeReady(now: now)
-    case .check:
-      guard isOK else { throw refusal("to list new mail", status) }
-      selected.next = max(selected.next, highestSeen == .max ? .max : highestSeen + 1)
-    case .fetch(let uid): bodies.removeAll { $0 == uid }
-    case .store(let uids):
-      if isOK, let next = expunge(uids) { return send(next, now: now) }
-      if !isOK { events.append(.notDeleted(login.cleansed(status.text))) }
-    case .searchDeleted(let uids):
-      // EXPUNGE takes away all that is marked, so others' marked messages are left to them, and ours with them.
-      if isOK, Set(found).isSubset(of: uids) { return send(.expunge(nil), now: now) }
-    case .expunge: if !isOK { events.append(.notDeleted(login.cleansed(status.text))) }
-    case .logOut: break
-    }
-    if isSelected { rest(now: now) } else { proceed(now: now) }
-  }
-
-  private func refusal(_ what: String, _ status: IMAPStatus) -> MailError {
-    MailError(.refusedForNow, "\(server) refuses \(what): \(login.cleansed(status.text)); ask whoever runs it")
-  }
-
-  private mutating func take(_ fetch: IMAPFetch) {
-    guard case .command(let command) = phase, let uid = fetch.uid else { return }
-    switch command {
-    case .findLast: highestSeen = max(highestSeen, uid)
-    case .check:
-      // A range that ends with * always holds the last message, even an old one.
-      guard uid >= selected.next, let header = fetch.header else { return }
-      highestSeen = max(highestSeen, uid)
-      guard case .bytes(let bytes) = header else { return }
-      events.append(
-        .message(IMAPSummary(uid: uid, size: fetch.size, internalDate: fetch.internalDate, header: bytes)))
-    case .fetch(uid):
-      if let body = fetch.body { events.append(.body(uid: uid, body)) }
-    default: break
-    }
-  }
-
   // MARK: Getting ready
 
   /// The next step before the inbox is selected.
-  private mutating func proceed(now: Instant) {
+  mutating func proceed(now: Instant) {
     guard let capabilities else { return send(.capability, now: now) }
     if !isEncrypted { return send(.startTLS, now: now) }
     if isAuthenticated { return send(.select, now: now) }
@@ -358,7 +226,7 @@ struct IMAPSession {
     }
   }
 
-  private mutating func didSelect(now: Instant) {
+  mutating func didSelect(now: Instant) {
     if selected.next == 0 {
       // Servers that do not tell the next number are rare and old.
       selected.next = 1
@@ -367,7 +235,7 @@ struct IMAPSession {
     becomeReady(now: now)
   }
 
-  private mutating func becomeReady(now: Instant) {
+  mutating func becomeReady(now: Instant) {
     isSelected = true
     if let known, known.validity == selected.validity, known.next < selected.next {
       selected.next = known.next
@@ -379,10 +247,10 @@ struct IMAPSession {
 
   // MARK: Working
 
-  private var hasWork: Bool { wantsLogout || !bodies.isEmpty || needsCheck || !deletions.isEmpty }
+  var hasWork: Bool { wantsLogout || !bodies.isEmpty || needsCheck || !deletions.isEmpty }
 
   /// Does what is to be done, if nothing else is under way.
-  private mutating func work(now: Instant) {
+  mutating func work(now: Instant) {
     switch phase {
     case .resting: rest(now: now)
     case .idling(confirmed: true, ending: false): endIdle(now: now)
@@ -390,13 +258,13 @@ struct IMAPSession {
     }
   }
 
-  private mutating func endIdle(now: Instant) {
+  mutating func endIdle(now: Instant) {
     output += Array("DONE\r\n".utf8)
     enter(.idling(confirmed: true, ending: true), now: now)
   }
 
   /// Sends the next command, or idles. What a peer waits for comes first.
-  private mutating func rest(now: Instant) {
+  mutating func rest(now: Instant) {
     if let uid = bodies.first, !wantsLogout { return send(.fetch(uid), now: now) }
     if needsCheck, !wantsLogout {
       needsCheck = false
@@ -420,24 +288,25 @@ struct IMAPSession {
     enter(.resting, now: now)
   }
 
-  private func expunge(_ uids: [UInt32]) -> IMAPCommand? {
+  func expunge(_ uids: [UInt32]) -> IMAPCommand? {
     capabilities?.contains("UIDPLUS") == true ? .expunge(uids) : .searchDeleted(uids)
   }
 
   // MARK: Sending
 
-  private var tag: String { "P\(tagNumber)" }
+  var tag: String { "P\(tagNumber)" }
 
-  private mutating func send(_ command: IMAPCommand, now: Instant) {
+  mutating func send(_ command: IMAPCommand, now: Instant) {
     tagNumber += 1
     found = []
+    hasBody = false
     let lines = command.lines(login: login, sendsInitialResponse: capabilities?.contains("SASL-IR") == true)
     output += Array("\(tag) ".utf8) + (lines.first ?? [])
     continuations = Array(lines.dropFirst())
     enter(.command(command), now: now)
   }
 
-  private mutating func enter(_ phase: Phase, now: Instant) {
+  mutating func enter(_ phase: Phase, now: Instant) {
     self.phase = phase
     phaseStart = now
   }

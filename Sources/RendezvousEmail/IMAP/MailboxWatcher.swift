@@ -33,6 +33,9 @@ final class MailboxWatcher: Sendable {
     var isStopping = false
   }
 
+  /// A connection that has lasted this long was a good one.
+  private static let stableAfter = Duration.seconds(30)
+
   private let endpoint: MailEndpoint
   private let tls: MailTLS
   private let configuration: EmailConfiguration
@@ -68,9 +71,12 @@ final class MailboxWatcher: Sendable {
     var backoff = Backoff()
     var bookmark = Bookmark()
     while !Task.isCancelled, !control.withLock({ $0.isStopping }) {
+      var readySince: Instant?
       do {
-        try await watch(from: &bookmark, onReady: { backoff.reset() })
+        try await watch(from: &bookmark, onReady: { readySince = MonotonicClock.now })
       } catch let error as MailError {
+        // A server that lets us in and throws us out at once must not be asked every second.
+        if let readySince, readySince.duration(to: MonotonicClock.now) > Self.stableAfter { backoff.reset() }
         let pause = backoff.next(after: error, jitter: .random(in: 0...1))
         guard !Task.isCancelled, !control.withLock({ $0.isStopping }) else { return }
         callbacks.onChange(.failed(error, pause: pause))
@@ -123,12 +129,12 @@ final class MailboxWatcher: Sendable {
           }
           callbacks.onChange(.ready)
         case .message(let summary):
-          guard callbacks.wants(summary) else { continue }
+          guard callbacks.wants(summary), session.fetch(summary.uid, now: MonotonicClock.now) else { continue }
           wanted[summary.uid] = summary
-          session.fetch(summary.uid, now: MonotonicClock.now)
         case .body(let uid, let content):
           guard let summary = wanted.removeValue(forKey: uid) else { continue }
           if callbacks.take(summary, content) { session.delete(uid, now: MonotonicClock.now) }
+        case .missing(let uid): wanted[uid] = nil
         case .notDeleted(let reason): callbacks.onChange(.note(reason))
         case .loggedOut:
           if let bytes = session.pollTransmit() { connection.send(bytes) }

@@ -69,9 +69,9 @@ private func fuzzIMAPSession(_ bytes: [UInt8]) throws {
           session.startedTLS(now: now)
         case .message(let summary):
           try demand(summary.header.count <= IMAPResponseParser.literalLimit, "a header without bound")
-          session.fetch(summary.uid, now: now)
+          _ = session.fetch(summary.uid, now: now)
         case .body(let uid, _): session.delete(uid, now: now)
-        case .ready, .notDeleted, .loggedOut: break
+        case .ready, .missing, .notDeleted, .loggedOut: break
         }
       }
       if let sent = session.pollTransmit() {
