@@ -13,7 +13,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
   "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "CLISupport", "Plexus",
-  logging,
+  "Tubus", logging, nio,
 ]
 let fuzzing: [Target] =
   isFuzzing

@@ -16,6 +16,8 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "files", mutations: 300, run: fuzzFiles),
     FuzzTarget(name: "node-cache", mutations: 1000, run: fuzzKnownNodes),
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
+    FuzzTarget(name: "tubus-datagram", mutations: 100, run: fuzzTubusDatagram),
+    FuzzTarget(name: "tubus-operations", mutations: 100, run: fuzzTubusOperations),
   ]
 }
 
