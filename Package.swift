@@ -14,7 +14,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
   "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "RendezvousEmail",
-  "CLISupport", "Plexus", "Wormhole", logging, nio,
+  "CLISupport", "Plexus", "Tubus", "Wormhole", logging, nio,
 ]
 let fuzzing: [Target] =
   isFuzzing

@@ -24,9 +24,11 @@ struct PathMTU {
   /// The smallest size that did not pass, and above.
   private var tooLarge: Int
   private var probed: (size: Int, attempts: Int)?
-  /// When to probe next; nil while an answer is waited for, or nothing is left to find out.
-  private(set) var deadline: Instant?
+  private var due: Instant?
   private var isStarted = false
+
+  /// When to probe next; nil before the path is there, and where nothing is left to find out.
+  var deadline: Instant? { isStarted ? due : nil }
 
   init(maximum: Int) {
     self.maximum = min(max(maximum, Self.floor), DatagramBatch.maximumBytes)
@@ -37,12 +39,12 @@ struct PathMTU {
   /// The path is there: find out what it takes.
   mutating func start(now: Instant) {
     isStarted = true
-    if size < maximum { deadline = now }
+    if size < maximum { due = now }
   }
 
   /// The size to probe with now. The probe counts as lost at `answerBy`, unless ``passed(_:now:)`` comes first.
   mutating func nextProbe(now: Instant, answerBy: Instant) -> Int? {
-    guard isStarted, let due = deadline, now >= due else { return nil }
+    guard let deadline, now >= deadline else { return nil }
     if let last = probed {
       guard last.attempts < Self.attempts else {
         failed(last.size, now: now)
@@ -53,13 +55,13 @@ struct PathMTU {
       if tooLarge <= size + Self.precision {
         // Settled; the path may have grown when this comes again.
         tooLarge = maximum + 1
-        deadline = size < maximum ? now : nil
+        due = size < maximum ? now : nil
         return size < maximum ? nextProbe(now: now, answerBy: answerBy) : nil
       }
       // The largest first: most paths take it.
       probed = (tooLarge > maximum ? maximum : (size + tooLarge) / 2, 1)
     }
-    deadline = answerBy
+    due = answerBy
     return probed?.size
   }
 
@@ -92,14 +94,14 @@ struct PathMTU {
     confirmed = Self.floor
     size = size > Self.base ? Self.base : Self.floor
     probed = nil
-    deadline = now
+    due = now
   }
 
   private mutating func settleOrContinue(now: Instant) {
     if tooLarge > size + Self.precision, size < maximum {
-      deadline = now
+      due = now
     } else {
-      deadline = size < maximum ? now.adding(Self.raiseInterval) : nil
+      due = size < maximum ? now.adding(Self.raiseInterval) : nil
     }
   }
 }

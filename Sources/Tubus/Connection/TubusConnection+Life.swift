@@ -8,6 +8,8 @@ extension TubusConnection {
   static let linger: Nanoseconds = 200 * .millisecond
   /// The back-off of probes ends here: a path that comes back is found soon.
   static let maximumProbeTimeout: Nanoseconds = 2 * .second
+  /// So many probes without an echo are no accident (RFC 9002, section 7.6 takes three, too).
+  static let suspiciousProbes = 3
 
   /// When to call ``handleTimeout(now:)``, or to poll for datagrams again, at the latest.
   public func pollTimeout() -> Instant? {
@@ -70,8 +72,8 @@ extension TubusConnection {
   private mutating func probe(now: Instant) {
     probeCount += 1
     probesDue = min(probeCount, 2)
-    guard probeCount >= 3 else { return }
-    if probeCount == 3 { congestion.onPersistentCongestion() }
+    guard probeCount >= Self.suspiciousProbes else { return }
+    if probeCount == Self.suspiciousProbes { congestion.onPersistentCongestion() }
     isPingDue = true
     // The peer answers pings, but no move: those may be too large by now.
     if let last = flight.lastSentAt, lastHeard > last.adding(-rtt.probeTimeout) { mtu.isBlackHole(now: now) }
@@ -91,7 +93,7 @@ extension TubusConnection {
   mutating func closeIfFlushed(now: Instant) {
     guard case .flushing(let lingerUntil) = phase else { return }
     guard flight.isEmpty, unsentBytes == 0 else { return }
-    let isRead = nextOffset == 0 || peerEdge >= firstPeerEdge + nextOffset
+    let isRead = nextOffset == 0 || peerEdge - firstPeerEdge >= nextOffset
     guard !isRead else { return tear(.closed, now: now) }
     guard let lingerUntil else {
       phase = .flushing(lingerUntil: now.adding(Self.linger))

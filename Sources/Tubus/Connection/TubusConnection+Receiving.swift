@@ -67,7 +67,10 @@ extension TubusConnection {
     _ section: Section, of datagram: UnsafeRawBufferPointer, echoed: inout EchoedMoves, now: Instant
   ) {
     switch section {
-    case .link: isLinkEchoDue = true
+    case .link:
+      isLinkEchoDue = true
+      // The peer did not hear our echo, so it did not hear our edge, which proves its address.
+      if !isPeerProven { edgeRepeat = now }
     case .linkEcho, .other: break
     case .tear: peerTore(now: now)
     case .tearEcho: if case .tearing(_, let ending) = phase { finish(ending) }
@@ -77,12 +80,7 @@ extension TubusConnection {
       if firstPeerEdge == 0 { firstPeerEdge = edge }
       peerEdge = max(peerEdge, edge)
       edgeEcho = edge
-    case .edgeEcho(let edge):
-      receiveWindow.echo(edge)
-      if receiveWindow.echoed == receiveWindow.granted {
-        (edgeRepeat, edgeAttempts) = (nil, 0)
-        prove(now: now)
-      }
+    case .edgeEcho(let edge): takeEdgeEcho(edge, now: now)
     case .move(let offset, let data):
       takeMove(at: offset, UnsafeRawBufferPointer(rebasing: datagram[data]), now: now)
     case .moveEcho(let offset): takeMoveEcho(offset, &echoed, now: now)
@@ -99,8 +97,17 @@ extension TubusConnection {
     prove(now: now)
   }
 
+  private mutating func takeEdgeEcho(_ edge: UInt64, now: Instant) {
+    // Sixteen random bits take a few datagrams to try them all: after a wrong guess only the echo of a ping proves anything.
+    if edge != receiveWindow.granted { isEdgeProof = false }
+    receiveWindow.echo(edge)
+    guard receiveWindow.echoed == receiveWindow.granted else { return }
+    (edgeRepeat, edgeAttempts) = (nil, 0)
+    if isEdgeProof { prove(now: now) }
+  }
+
   private mutating func prove(now: Instant) {
-    guard !isPeerProven else { return }
+    guard !isPeerProven, isLinked else { return }
     isPeerProven = true
     mtu.start(now: now)
     events.append(.linked)

@@ -56,6 +56,8 @@ extension TubusConnection {
     case .linked, .flushing:
       writeState(&writer, now: now)
       writeEchoes(&writer)
+      // Where moves get no answer, they may have become too large: what asks whether the peer is there goes without them.
+      guard probeCount < Self.suspiciousProbes else { break }
       while let candidate = nextCandidate(now: now), append(candidate, to: &writer, now: now) {}
     }
     commit(writer, room, to: &batch)
@@ -161,6 +163,8 @@ extension TubusConnection {
   }
 
   private mutating func nextCandidate(now: Instant) -> Candidate? {
+    // Whoever forged the address of the link must not make us flood its owner.
+    guard isPeerProven else { return nil }
     if probesDue > 0, flight.nextLost() == nil, let oldest = flight.oldest() {
       return .old(index: oldest.index, offset: oldest.offset, length: oldest.length, isProbe: true)
     }

@@ -69,6 +69,8 @@ public struct TubusConnection {
   var pingEchoes: [UInt64] = []
   var pings = Pings()
   var isPingDue = false
+  /// Whether the echo of our edge proves that the peer receives what we send to its address.
+  var isEdgeProof = true
   /// An acceptor lets go of a peer that has not shown by then that it is where it says.
   var provenBy: Instant
   var lastHeard: Instant
@@ -124,9 +126,9 @@ public struct TubusConnection {
 
   // MARK: The stream
 
-  /// Takes bytes to send. They are kept, not copied, until they are acknowledged.
+  /// Takes bytes to send. They are kept, not copied, until they are acknowledged. After ``close(now:)`` there is nothing more to write.
   public mutating func write(_ bytes: ByteBuffer) {
-    guard isLinked || phase.isLinking else { return }
+    guard phase == .linked || phase.isLinking else { return }
     sendBuffer.append(bytes)
   }
 

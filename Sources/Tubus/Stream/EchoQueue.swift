@@ -16,9 +16,10 @@ struct EchoQueue {
   /// So many fit a datagram, twice.
   static let batch = 48
   /// A peer that floods us is not echoed beyond this; its moves count as lost.
-  private static let capacity = 16_384
+  static let capacity = 16_384
 
   var isEmpty: Bool { pending.isEmpty }
+  var count: Int { pending.count }
   var isFull: Bool { pending.count >= Self.capacity }
 
   /// A move arrived. `isUrgent` where the peer's loss detection should know at once.

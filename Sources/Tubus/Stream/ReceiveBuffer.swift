@@ -27,6 +27,8 @@ struct ReceiveBuffer {
   private static let islandSize = 65_536
   /// What is handed out at once, so that a reader gets few large buffers. The allocator maps memory anew for each one above 128 KiB.
   private static let chunkSize = 65_536
+  /// Smaller islands are gathered when they are whole: a byte in a buffer of its own takes the memory of a hundred.
+  private static let crumb = 2048
 
   private var islands = Deque<Island>()
   private var ready = Deque<ByteBuffer>()
@@ -39,6 +41,8 @@ struct ReceiveBuffer {
   private(set) var readableBytes = 0
   /// Bytes that wait beyond gaps.
   private(set) var waitingBytes = 0
+  /// Pieces that wait beyond gaps.
+  var islandCount: Int { islands.count }
   /// Whether something lies beyond a gap.
   var hasGap: Bool { !islands.isEmpty }
 
@@ -47,15 +51,12 @@ struct ReceiveBuffer {
     let end = offset + UInt64(bytes.count)
     guard end > frontier else { return .duplicate }
     if offset > frontier { return insertBeyondGap(bytes, at: offset) }
-    guard let island = islands.first, island.start < end else {
-      deliver(UnsafeRawBufferPointer(rebasing: bytes[Int(frontier - offset)...]))
+    while frontier < end {
+      // Where it reaches into an island, those bytes came first.
+      let stop = islands.first.map { min(end, $0.start) } ?? end
+      deliver(UnsafeRawBufferPointer(rebasing: bytes[Int(frontier - offset)..<Int(stop - offset)]))
       deliverTouchingIslands()
-      return .stored
     }
-    // It reaches into an island, whose bytes came first.
-    deliver(UnsafeRawBufferPointer(rebasing: bytes[Int(frontier - offset)..<Int(island.start - offset)]))
-    deliverTouchingIslands()
-    if end > frontier { _ = insert(bytes, at: offset) }
     return .stored
   }
 
@@ -84,6 +85,10 @@ struct ReceiveBuffer {
     while let island = islands.first, island.start == frontier {
       islands.removeFirst()
       waitingBytes -= island.bytes.readableBytes
+      guard island.bytes.readableBytes >= Self.crumb else {
+        island.bytes.withUnsafeReadableBytes { deliver($0) }
+        continue
+      }
       readableBytes += island.bytes.readableBytes
       frontier = island.end
       ready.append(island.bytes)

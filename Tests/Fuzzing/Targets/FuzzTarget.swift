@@ -19,6 +19,8 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "dht-value", mutations: 100, run: fuzzDHTValue),
     FuzzTarget(name: "mail-server", mutations: 1000, run: fuzzMailServers),
     FuzzTarget(name: "mail", mutations: 300, run: fuzzMail),
+    FuzzTarget(name: "tubus-datagram", mutations: 100, run: fuzzTubusDatagram),
+    FuzzTarget(name: "tubus-operations", mutations: 100, run: fuzzTubusOperations),
   ]
 }
 
