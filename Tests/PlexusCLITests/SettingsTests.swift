@@ -37,7 +37,7 @@ import Testing
       #expect(settings.configuration.stunServers == [HostAndPort(host: "192.0.2.1", port: nil)])
       #expect(settings.configuration.localEndpoint == Endpoint("127.0.0.1:5000"))
       #expect(settings.configuration.punchHops == 9)
-      #expect(settings.payload.command == "true")
+      #expect(settings.payload?.command == "true")
     }
   }
 
@@ -55,7 +55,7 @@ import Testing
     #expect(settings.configuration.dht.bootstrap.map(\.description) == ["bootstrap.jami.net:4222"])
     #expect(settings.configuration.dht.network == 0)
     #expect(
-      settings.payload.arguments == ["%innerip%", "%innerport%", "%outerip%", "%outerport%", "%peerip%", "%peerport%"])
+      settings.payload?.arguments == ["%innerip%", "%innerport%", "%outerip%", "%outerport%", "%peerip%", "%peerport%"])
     #expect(settings.logLevel == .info)
     #expect(settings.repositoryPath == ".")
     #expect(
@@ -76,7 +76,7 @@ import Testing
 
   @Test func argumentsThatLookLikeOptionsReachThePayload() throws {
     let settings = try settings(Self.invite + ["--exec-args", "-c 'echo %secret%'"])
-    #expect(settings.payload.arguments == ["-c", "echo %secret%"])
+    #expect(settings.payload?.arguments == ["-c", "echo %secret%"])
   }
 
   @Test func theEnvironmentSetsTimeoutsAndWords() throws {
@@ -110,7 +110,7 @@ import Testing
       #expect(settings.configuration.application == "mine")
       #expect(settings.configuration.stunServers.map(\.description) == ["192.0.2.1"])
       #expect(settings.configuration.punchHops == 3)
-      #expect(settings.payload.arguments == ["a", "b c"])
+      #expect(settings.payload?.arguments == ["a", "b c"])
       guard case .accepting = settings.role else { throw CommandFailure(.usage, "not accepting") }
     }
   }
@@ -220,4 +220,49 @@ private func withConfiguration(_ text: String, _ body: (String) throws -> Void) 
   try text.write(to: file, atomically: true, encoding: .utf8)
   defer { try? FileManager.default.removeItem(at: file) }
   try body(file.path)
+}
+
+extension Settings {
+  /// The payload, where that is what a passage is for.
+  fileprivate var payload: Payload? { if case .payload(let payload) = work { payload } else { nil } }
+}
+
+@Suite struct ServiceSettingsTests {
+  private func settings(_ words: [String]) throws -> Settings {
+    try Settings(
+      PlexusOptions.parse(["--app-id=demo", "--stun-server=192.0.2.1", "--peer-info=bob@b.example/lab"] + words)
+        .addingConfigurationFile(),
+      environment: .current)
+  }
+
+  @Test func servicesTakeThePayloadsPlace() throws {
+    guard
+      case .exporting(let exported) = try settings(["--export=ssh=127.0.0.1:22", "--export", "web=localhost:80"]).work
+    else { throw CommandFailure(.usage, "not exporting") }
+    #expect(exported.map(\.name) == ["ssh", "web"])
+    guard case .importing(let imported) = try settings(["--import=2222=ssh"]).work else {
+      throw CommandFailure(.usage, "not importing")
+    }
+    #expect(imported.map(\.description) == ["127.0.0.1:2222=ssh"])
+    guard case .standardStreams = try settings(["--stdio"]).work else { throw CommandFailure(.usage, "no streams") }
+  }
+
+  @Test(arguments: [
+    ["--export=127.0.0.1:22", "--import=2222"], ["--stdio", "--exec-command=true"], ["--export=nowhere"],
+    ["--import=70000"], ["--stdio", "--accept"], [],
+  ])
+  func whatMakesNoSenseIsToldInOneSentence(words: [String]) throws {
+    #expect(throws: CommandFailure.self) { _ = try settings(words) }
+  }
+
+  @Test func thePeerOfSSHIsTheFirstThatIsNoOptionsValue() throws {
+    let (options, peer, rest) = try SSHCommand.split([
+      "--app-repo", "folder@x/with/slash", "--config=file", "bob@b.example/lab", "-v", "uptime",
+    ])
+    #expect(options == ["--app-repo", "folder@x/with/slash", "--config=file"])
+    #expect(peer.description == "bob@b.example/lab")
+    #expect(rest == ["-v", "uptime"])
+    #expect(SSHCommand.alias(of: peer) == "plexus-bob_b.example_lab")
+    #expect(throws: CommandFailure.self) { _ = try SSHCommand.split(["--config", "file"]) }
+  }
 }

@@ -2,6 +2,7 @@ import Foundation
 import PlexusTesting
 import Testing
 
+@testable import CLISupport
 @testable import WormholeCLI
 
 /// The program itself, as a user meets it.

@@ -103,8 +103,11 @@ public struct PlexusPeer: Sendable {
           + "%secret% %peeremail%/%peerpin%"
       )
     return meeting + ["--exec-command", payload.command, "--exec-args", payload.arguments]
-      + stunServers.flatMap { ["--stun-server", $0] }
+      + stunArguments
   }
+
+  /// The arguments that name its STUN servers.
+  public var stunArguments: [String] { stunServers.flatMap { ["--stun-server", $0] } }
 
   /// The arguments of every `plexus` that meets others: who it is, and where.
   public var meeting: [String] {

@@ -31,7 +31,8 @@ final class ProgramRecord: Sendable {
   /// The lines of a stream; the last one only counts once it is complete or the program has ended.
   func completeLines(_ stream: Stream) -> [String] {
     let ended = exit != nil
-    let lines = text(stream).split(separator: "\n", omittingEmptySubsequences: false)
+    // sshd ends its lines with a carriage return as well, which makes one character of the two.
+    let lines = text(stream).split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
     return (ended && lines.last != "" ? lines[...] : lines.dropLast()).map(String.init)
   }
 
