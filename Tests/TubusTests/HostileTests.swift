@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test func theFirstCopyOfEachByteCounts() {
-    for seed in TestSeeds.schedules(40) {
+    for seed in TestSeeds.schedules(20) {
       var random = SeededGenerator(seed: seed)
       var pair = LinkedPair()
       let forger = Forger(pin: pair.connector.pin)
@@ -225,13 +225,13 @@ import Testing
       forger.flood { $0.append(.tearEcho) },
     ]
     for flood in floods {
-      for _ in 0..<20 { pair.acceptor.take(flood, now: pair.now) }
+      for _ in 0..<4 { pair.acceptor.take(flood, now: pair.now) }
       #expect(pair.acceptor.isBounded)
       let answers = pair.acceptor.drain(now: pair.now)
       #expect(answers.count <= 2 && answers.allSatisfy { $0.count <= PathMTU.floor })
     }
     #expect(pair.acceptor.isLinked)
-    for _ in 0..<20 { pair.acceptor.take(forger.flood { $0.append(.tear) }, now: pair.now) }
+    for _ in 0..<4 { pair.acceptor.take(forger.flood { $0.append(.tear) }, now: pair.now) }
     #expect(pair.acceptor.drain(now: pair.now).count == 1)
     #expect(pair.acceptor.drainEvents().suffix(1) == [.closed(.closedByPeer)])
   }

@@ -252,6 +252,29 @@ import Testing
     #expect(start.duration(to: wire.now) < .seconds(34))
   }
 
+  @Test func nothingIsWrittenAfterClosing() {
+    let wire = linked()
+    wire.left.write(1000)
+    wire.left.connection.close(now: wire.now)
+    wire.left.write(1000)
+    wire.run(for: .seconds(5)) { $0.left.ending != nil }
+    #expect(wire.left.ending == .closed && wire.right.hasReceived(1000))
+  }
+
+  @Test func whoTearsAtOnceIsNeverLinked() {
+    var acceptor = CoreEnd(.acceptor)
+    let forger = Forger(pin: 99)
+    let edge = acceptor.connection.receiveWindow.granted
+    acceptor.take(
+      forger.datagram { writer in
+        _ = writer.append(.link)
+        _ = writer.append(.tear)
+        _ = writer.append(.edgeEcho, edge)
+      }, at: .zero)
+    _ = acceptor.emit(at: .zero)
+    #expect(acceptor.events == [.closed(.closedByPeer)])
+  }
+
   @Test func nothingHappensAfterTheEnd() {
     let wire = linked()
     wire.left.connection.close(now: wire.now)

@@ -103,6 +103,15 @@ import Testing
     #expect(mtu.size == PathMTU.floor)
   }
 
+  @Test func nothingIsProbedBeforeThePathIsThere() {
+    var mtu = PathMTU(maximum: 1406)
+    mtu.isBlackHole(now: .zero)
+    mtu.failed(1406, now: .zero)
+    #expect(mtu.deadline == nil && mtu.nextProbe(now: .zero, answerBy: .zero) == nil)
+    mtu.start(now: .zero)
+    #expect(mtu.deadline == .zero)
+  }
+
   @Test(arguments: [548, 900, 1200, 1406, 9000, 65_000]) func theSearchEnds(maximum: Int) {
     for passing in [548, 549, 563, 564, 800, 1200, 1206, 1300, 1406, 4000, 9000, 65_000] {
       var mtu = PathMTU(maximum: maximum)
