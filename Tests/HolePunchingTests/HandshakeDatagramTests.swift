@@ -31,8 +31,9 @@ import Testing
     }
   }
 
-  @Test func datagramsSurviveTheWireAndOnlyThat() throws {
+  @Test func datagramsSurviveTheWireAndOnlyThat() async throws {
     for seed in TestSeeds.schedules(200) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       let (secret, flag) = (random.next(), HandshakeDatagram.Flag(rawValue: UInt8(random.next() & 1)) ?? .probe)
       let datagram = HandshakeDatagram(flag, using: &random)

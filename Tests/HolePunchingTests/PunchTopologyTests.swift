@@ -8,9 +8,10 @@ import Testing
   @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, Side.punchable)
   func natsThatResentUnexpectedDatagramsConnect(
     _ unexpected: NATBehaviour.UnexpectedInbound, peer: Side
-  ) {
+  ) async {
     var tally = ScheduleTally("\(unexpected.rawValue) x \(peer.rawValue)")
     for seed in TestSeeds.schedules(100) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.inviterNATs = [(Self.resentful(unexpected), 4)]
@@ -25,9 +26,10 @@ import Testing
   @Test(arguments: NATBehaviour.UnexpectedInbound.allCases, NATBehaviour.UnexpectedInbound.allCases)
   func suchNATsOnBothSidesConnect(
     _ acceptor: NATBehaviour.UnexpectedInbound, _ inviter: NATBehaviour.UnexpectedInbound
-  ) {
+  ) async {
     var tally = ScheduleTally("\(acceptor.rawValue) x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = [(Self.resentful(acceptor), 4)]
@@ -50,9 +52,10 @@ import Testing
   }
 
   @Test(arguments: Side.punchable, Side.punchable)
-  func twoLayersOfNATConnect(_ inner: Side, _ outer: Side) {
+  func twoLayersOfNATConnect(_ inner: Side, _ outer: Side) async {
     var tally = ScheduleTally("\(inner.rawValue) behind \(outer.rawValue)")
     for seed in TestSeeds.schedules(50) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = inner.layers(random: &random) + outer.layers(random: &random)
@@ -65,9 +68,10 @@ import Testing
   }
 
   @Test(arguments: Side.punchable)
-  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Side) {
+  func aNATBeyondTheLowHopLimitIsOpenedByTheFullOne(_ inviter: Side) async {
     var tally = ScheduleTally("far NAT x \(inviter.rawValue)")
     for seed in TestSeeds.schedules(100) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       // Nine routers between the home's NAT and the provider's.
@@ -79,8 +83,9 @@ import Testing
   }
 
   @Test(arguments: [(Side.symmetric, Side.portRestricted), (.portRestricted, .symmetric)])
-  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Side, _ inviter: Side) throws {
+  func aSymmetricNATAgainstAPortRestrictedOneFailsInSilence(_ acceptor: Side, _ inviter: Side) async throws {
     for seed in TestSeeds.schedules(50) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = acceptor.behaviour.map { [($0, 4)] } ?? []
@@ -93,8 +98,9 @@ import Testing
 
   /// The NAT lets the peer in, whose NAT has given it another port.
   @Test(arguments: [Side.open, .fullCone, .addressRestricted])
-  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Side) throws {
+  func aSymmetricPeerIsSeenElsewhere(_ acceptor: Side) async throws {
     for seed in TestSeeds.schedules(50) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       scenario.acceptorNATs = acceptor.layers(random: &random)
@@ -119,8 +125,9 @@ import Testing
   }
 
   /// The blackout begins after some datagrams have passed.
-  @Test func aBlackoutOfSecondsIsOutlived() {
+  @Test func aBlackoutOfSecondsIsOutlived() async {
     for seed in TestSeeds.schedules(150) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var scenario = PunchScenario(wire: .adverse(random: &random))
       let begin = Instant.zero.advanced(by: random.duration(upTo: .seconds(2)))

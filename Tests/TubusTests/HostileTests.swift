@@ -39,8 +39,9 @@ import Testing
     #expect(pair.acceptor.readAll(now: pair.now).count == 11_000)
   }
 
-  @Test func theFirstCopyOfEachByteCounts() {
+  @Test func theFirstCopyOfEachByteCounts() async {
     for seed in TestSeeds.schedules(20) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var pair = LinkedPair()
       let forger = Forger(pin: pair.connector.pin)
@@ -275,8 +276,11 @@ import Testing
   }
 
   /// All of it at once, at both ends, while a stream runs.
-  @Test func theRealStreamGoesOn() {
-    for seed in TestSeeds.schedules(30) { interleave(seed) }
+  @Test func theRealStreamGoesOn() async {
+    for seed in TestSeeds.schedules(30) {
+      await Task.yield()
+      interleave(seed)
+    }
   }
 
   private func interleave(_ seed: UInt64) {

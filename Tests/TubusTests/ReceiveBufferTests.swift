@@ -16,8 +16,9 @@ import Testing
     return bytes
   }
 
-  @Test func piecesInAnyOrderAndOverlapBecomeTheStream() {
+  @Test func piecesInAnyOrderAndOverlapBecomeTheStream() async {
     for seed in TestSeeds.schedules(150) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var buffer = ReceiveBuffer()
       let total = 1 + Int(random.next() % 4000)

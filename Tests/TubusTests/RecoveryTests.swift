@@ -99,8 +99,9 @@ import Testing
     #expect(log.packetThreshold == 256 && log.timeThreshold == 8 && log.isEmpty && log.bytesInFlight == 0)
   }
 
-  @Test func theLogAgreesWithASimpleModel() {
+  @Test func theLogAgreesWithASimpleModel() async {
     for seed in TestSeeds.schedules(40) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       var (log, open) = (FlightLog(), [UInt64: Int]())
       var (next, now) = (0 as UInt64, Instant.zero)

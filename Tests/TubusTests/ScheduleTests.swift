@@ -5,12 +5,18 @@ import Tubus
 
 /// Whole connections over bad wires, in virtual time: every byte arrives once, in order, and both ends learn how it ended.
 @Suite struct ScheduleTests {
-  @Test(arguments: [0.0, 0.02, 0.1, 0.3]) func everyByteArrivesOnceAndInOrder(loss: Double) {
-    for seed in TestSeeds.schedules(250) { play(seed, loss: loss) }
+  @Test(arguments: [0.0, 0.02, 0.1, 0.3]) func everyByteArrivesOnceAndInOrder(loss: Double) async {
+    for seed in TestSeeds.schedules(250) {
+      await Task.yield()
+      play(seed, loss: loss)
+    }
   }
 
-  @Test func aBlackHoleOfTwentySecondsIsSurvived() {
-    for seed in TestSeeds.schedules(60) { play(seed, loss: 0.02, blackHole: .seconds(20)) }
+  @Test func aBlackHoleOfTwentySecondsIsSurvived() async {
+    for seed in TestSeeds.schedules(60) {
+      await Task.yield()
+      play(seed, loss: 0.02, blackHole: .seconds(20))
+    }
   }
 
   private func play(_ seed: UInt64, loss: Double, blackHole: Duration? = nil) {

@@ -19,8 +19,9 @@ import Testing
     }
   }
 
-  @Test(arguments: Pair.allCases) func everyByteArrivesOnceAndInOrder(pair: Pair) {
+  @Test(arguments: Pair.allCases) func everyByteArrivesOnceAndInOrder(pair: Pair) async {
     for seed in TestSeeds.schedules(20) {
+      await Task.yield()
       var random = SeededGenerator(seed: seed)
       let problems = Self.live(pair, &random)
       #expect(problems.isEmpty, "PLEXUS_SEED=\(seed), \(pair): \(problems.joined(separator: "; "))")
