@@ -191,7 +191,8 @@ let package = Package(
       name: "WormholeTests",
       dependencies: ["Wormhole", "Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", logging, nio, nioPosix],
       swiftSettings: strict),
-    .testTarget(name: "WormholeCLITests", dependencies: ["WormholeCLI", "CLISupport", "PlexusTesting"], swiftSettings: strict),
+    .testTarget(
+      name: "WormholeCLITests", dependencies: ["WormholeCLI", "CLISupport", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(
       name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting", "RendezvousEmail"], swiftSettings: strict),

@@ -30,9 +30,9 @@ package struct SocketName: Sendable {
   }
 
   package func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-    withUnsafeBytes(of: storage) { bytes in
+    withUnsafePointer(to: storage) { storage in
       // sockaddr_storage is made to be looked at as any of its kind.
-      bytes.withMemoryRebound(to: sockaddr.self) { body($0.baseAddress!, length) }
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
     }
   }
 }
