@@ -1,5 +1,6 @@
 import DatagramSockets
 import Datagrams
+import PlexusTesting
 import Testing
 
 @testable import STUN
