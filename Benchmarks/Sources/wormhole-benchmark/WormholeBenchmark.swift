@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct WormholeBenchmark: AsyncParsableCommand {
@@ -10,7 +11,12 @@ struct WormholeBenchmark: AsyncParsableCommand {
 
 /// The programs to measure.
 struct ProgramOptions: ParsableArguments {
-  @Option(help: "The importer's program.") var importer = "../.build/release/wormhole"
-  @Option(help: "The exporter's program.") var exporter = "../.build/release/wormhole"
+  /// Where `scripts/benchmark` has it built, otherwise as seen from `Benchmarks`.
+  private static var built: String {
+    (ProcessInfo.processInfo.environment["PLEXUS_BIN_DIR"] ?? "../.build/release") + "/wormhole"
+  }
+
+  @Option(help: "The importer's program.") var importer = Self.built
+  @Option(help: "The exporter's program.") var exporter = Self.built
   @Option(help: "First of four UDP and TCP ports to use.") var port = 16_100
 }
