@@ -38,7 +38,7 @@ struct EchoQueue {
   /// The next echo for a datagram that has room.
   mutating func next() -> UInt64? { pending.popFirst() }
 
-  /// Ends a datagram that carried `sent`: what was sent before may be repeated in the room that is left.
+  /// An echo of the datagram before, to be repeated in the room that is left.
   mutating func nextRepeat() -> UInt64? { repeats.popFirst() }
 
   /// Takes note of the echoes that a datagram carried for the first time.

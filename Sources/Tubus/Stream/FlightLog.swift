@@ -102,9 +102,6 @@ struct FlightLog {
   /// The last transmission of the youngest move, for the probe's timer.
   var lastSentAt: Instant? { transmissions.last?.sentAt }
 
-  /// The largest number of transmissions of any of the first moves: how hard the oldest one tries.
-  var oldestTransmissions: Int { records.first?.transmissions ?? 0 }
-
   // MARK: Echoes
 
   enum Acknowledgement {
