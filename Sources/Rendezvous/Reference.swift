@@ -9,6 +9,8 @@ public struct Reference: Hashable, Sendable {
   public let endpoint: Endpoint
   /// A random number. A secret.
   public let puzzle: UInt64
+  /// What is told beyond the line.
+  public let supplement: Supplement
 
   /// The number of bytes that a line may have. Ours have at most 80; newer releases of the reference send longer ones.
   public static let lengthAtMost = 1024
@@ -16,35 +18,49 @@ public struct Reference: Hashable, Sendable {
   /// Joins an endpoint and a puzzle.
   ///
   /// - Throws: ``ReferenceError/badEndpoint`` unless a datagram can be sent there.
-  public init(endpoint: Endpoint, puzzle: UInt64) throws(ReferenceError) {
+  public init(
+    endpoint: Endpoint, puzzle: UInt64, supplement: Supplement = .unsupported
+  ) throws(ReferenceError) {
     let address = endpoint.address.unmapped
     guard endpoint.port != 0, address.isUnicast else { throw .badEndpoint }
-    self.endpoint = Endpoint(address: address, port: endpoint.port)
-    self.puzzle = puzzle
+    self.init(unchecked: Endpoint(address: address, port: endpoint.port), puzzle, supplement)
   }
 
-  /// Reads a line: five fields between white space, which may also surround them.
+  private init(unchecked endpoint: Endpoint, _ puzzle: UInt64, _ supplement: Supplement) {
+    (self.endpoint, self.puzzle, self.supplement) = (endpoint, puzzle, supplement)
+  }
+
+  /// The same with another supplement.
+  public func with(_ supplement: Supplement) -> Reference { Reference(unchecked: endpoint, puzzle, supplement) }
+
+  /// Reads a line: five fields between white space, which may also surround them. Space, tab, space behind the last field
+  /// is the mark of those who know companions.
   public init(line: String) throws(ReferenceError) {
     guard line.utf8.count <= Self.lengthAtMost else { throw .tooLong }
     let fields = line.whiteSpaceFields
     guard fields.first == "PLEXUS", fields.count >= 2 else { throw .notAReference }
     switch fields[1] {
-    case "3.0": try self.init(fields: fields.dropFirst(2))
+    case "3.0": try self.init(fields: fields.dropFirst(2), supplement: line.hasMark ? .missing : .unsupported)
     default: throw .unknownVersion
     }
   }
 
   /// Address, port and puzzle of version 3.0.
-  private init(fields: ArraySlice<Substring>) throws(ReferenceError) {
+  private init(fields: ArraySlice<Substring>, supplement: Supplement) throws(ReferenceError) {
     let fields = Array(fields)
     guard fields.count == 3 else { throw .notAReference }
     guard let address = IPAddress(String(fields[0])), let port = UInt16(digits: fields[1]) else { throw .badEndpoint }
     guard let puzzle = UInt64(digits: fields[2]) else { throw .badPuzzle }
-    try self.init(endpoint: Endpoint(address: address, port: port), puzzle: puzzle)
+    try self.init(endpoint: Endpoint(address: address, port: port), puzzle: puzzle, supplement: supplement)
   }
 
-  /// The line in version 3.0, which every peer understands.
-  public var line: String { "PLEXUS 3.0 \(endpoint.address) \(endpoint.port) \(puzzle)" }
+  /// The line in version 3.0, which every peer understands. Readers allow white space around it, so the mark disturbs none.
+  public var line: String {
+    "PLEXUS 3.0 \(endpoint.address) \(endpoint.port) \(puzzle)" + (supplement.isSupported ? Self.mark : "")
+  }
+
+  /// White space that nobody writes by chance.
+  fileprivate static let mark = " \t "
 
   /// The number that both payloads get: the same on both sides, known to nobody else.
   public func secret(with peer: Reference) -> UInt64 { puzzle ^ peer.puzzle }
@@ -76,6 +92,17 @@ public enum ReferenceError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension String {
+  /// Whether the text ends with the mark behind a digit, line ends aside.
+  fileprivate var hasMark: Bool {
+    var text = Substring(self).utf8
+    while let last = text.last, last == UInt8(ascii: "\r") || last == UInt8(ascii: "\n") { text.removeLast() }
+    guard text.count > Reference.mark.utf8.count,
+      text.suffix(Reference.mark.utf8.count).elementsEqual(Reference.mark.utf8)
+    else { return false }
+    let before = text.dropLast(Reference.mark.utf8.count).last ?? 0
+    return (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(before)
+  }
+
   /// The parts between spaces, tabs, carriage returns and line feeds. Other white space is not known to the reference.
   var whiteSpaceFields: [Substring] {
     split(omittingEmptySubsequences: true) { $0 == " " || $0 == "\t" || $0 == "\n" || $0 == "\r" || $0 == "\r\n" }
