@@ -78,9 +78,11 @@ struct CompanionMessageTests {
     for text in ["\(line) \t ", "\(line) \t \r\n", " \(line) \t "] {
       #expect(try Reference(line: text).supplement == .missing)
     }
-    for text in [line, "\(line)\r\n", "\(line) ", "\(line)\t", "\(line)\t ", "\(line)  \t ", "\(line) \t \t "] {
+    for text in [line, "\(line)\r\n", "\(line) ", "\(line)\t", "\(line)\t ", "\(line)  \t "] {
       #expect(try Reference(line: text).supplement == .unsupported)
     }
-    #expect(try Reference(line: "\(line) \t ").line == "\(line) \t ")
+    for text in ["\(line) \t ", "\(line) \t \t "] { #expect(try Reference(line: text).line == text) }
+    #expect(try Reference(line: "\(line) \t \t ").offersSecureStream)
+    #expect(try !Reference(line: "\(line) \t ").offersSecureStream)
   }
 }
