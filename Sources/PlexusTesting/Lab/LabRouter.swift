@@ -24,6 +24,20 @@ extension Lab {
         """)
     }
 
+    /// Gives the router another public address, as a provider does in the night: mappings of the old one are gone.
+    ///
+    /// - Parameter address: An address of 203.0.113.0/24 from .211 on, which no other router has.
+    public func move(to address: String) async throws {
+      try await execute(
+        """
+        ip address del \(publicAddress)/24 dev eth0
+        ip address add \(address)/24 dev eth0
+        ip route replace 198.51.100.0/24 dev eth0
+        conntrack -F 2>/dev/null
+        \(forgetAddresses)
+        """)
+    }
+
     /// Drops this share of all UDP datagrams, at random, in both directions; 0 ends that.
     ///
     /// - Parameter percent: 0 to 100.

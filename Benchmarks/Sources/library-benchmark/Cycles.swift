@@ -1,0 +1,145 @@
+import ArgumentParser
+import Datagrams
+import Foundation
+import Identity
+import Logging
+import Metrics
+import Plexus
+
+/// Passages and streams again and again in one process: what is left behind each time adds up.
+struct Cycles: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Invites, accepts, opens an encrypted stream, echoes a line and closes, again and again, in one process.")
+
+  @Option(help: "How many.") var cycles = 1000
+  @Option(help: "How many at once.") var atOnce = 4
+
+  func run() async throws {
+    setvbuf(stdout, nil, _IOLBF, 0)
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var serving = PlexusServer.Configuration()
+    serving.addresses = [.v4(0x7F00_0001)]
+    serving.stunPort = 0
+    serving.dhtPort = 0
+    serving.dhtNetwork = .random(in: 1...UInt32.max)
+    let quiet = Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }
+    let server = try await PlexusServer.start(serving, logger: quiet)
+    let (ann, bob) = try people(server, serving, in: folder)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await server.run() }
+      group.addTask {
+        try await bob.accept(from: .any) { passage in
+          let stream = try await passage.openStream()
+          for try await bytes in stream { try await stream.write(bytes) }
+          await stream.close()
+        }
+      }
+      group.addTask { try await measure(ann, bob.host) }
+      defer { group.cancelAll() }
+      // Only the measuring ends by itself.
+      try await group.next()
+    }
+    await server.close()
+  }
+
+  private func people(
+    _ server: PlexusServer, _ serving: PlexusServer.Configuration, in folder: String
+  ) throws -> (Plexus, Plexus) {
+    var made: [Plexus] = []
+    let names = ["ann@example.org/a", "bob@example.org/b"]
+    let all = try ApplicationRepository(path: folder)
+    for name in names { _ = try all.create(IdentityName(name), options: NewIdentityOptions(bits: 2048)) }
+    for name in names {
+      guard let stun = server.stunEndpoints.first, let dht = server.dhtEndpoints.first else { break }
+      var configuration = PlexusConfiguration(
+        application: "benchmark", stunServers: [HostAndPort(host: "\(stun.address)", port: stun.port)],
+        stateFolder: "\(folder)/state")
+      configuration.localEndpoint = Endpoint(address: .v4(0x7F00_0001), port: 0)
+      configuration.dht.bootstrap = [HostAndPort(host: "\(dht.address)", port: dht.port)]
+      configuration.dht.network = serving.dhtNetwork
+      configuration.dht.port = .fixed(0)
+      configuration.dht.address4 = .v4(0x7F00_0001)
+      configuration.dht.address6 = nil
+      made.append(
+        try Plexus(
+          repository: all, host: IdentityName(name), configuration: configuration,
+          logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }))
+    }
+    return (made[0], made[1])
+  }
+
+  private func measure(_ ann: Plexus, _ peer: IdentityName) async throws {
+    print("| cycles | failed | seconds | resident KB | descriptors | threads |\n|---|---|---|---|---|---|")
+    let start = ContinuousClock.now
+    var failed = 0
+    func row(_ done: Int) async throws {
+      // What ends in the background has its time: repeats of answers go on for nine seconds.
+      try await Task.sleep(for: .seconds(12))
+      let usage = Usage()
+      let seconds = Int(start.duration(to: .now) / .seconds(1))
+      print("| \(done) | \(failed) | \(seconds) | \(usage.resident) | \(usage.descriptors) | \(usage.threads) |")
+    }
+    let batch = max(cycles / 10, 1)
+    var done = 0
+    try await row(0)
+    while done < cycles {
+      failed += try await run(batch, ann, peer)
+      done += batch
+      try await row(done)
+    }
+  }
+
+  private func run(_ count: Int, _ ann: Plexus, _ peer: IdentityName) async throws -> Int {
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      var (failed, started) = (0, 0)
+      while started < count || !group.isEmpty {
+        if started < count, started < atOnce {
+          started += 1
+          group.addTask { try await cycle(ann, peer) }
+          continue
+        }
+        guard let worked = try await group.next() else { break }
+        if !worked { failed += 1 }
+        if started < count {
+          started += 1
+          group.addTask { try await cycle(ann, peer) }
+        }
+      }
+      return failed
+    }
+  }
+
+  private func cycle(_ ann: Plexus, _ peer: IdentityName) async throws -> Bool {
+    do {
+      let stream = try await ann.invite(peer).openStream()
+      try await stream.write("hello")
+      let isEchoed = try await stream.read()?.readableBytes == 5
+      await stream.close()
+      return isEchoed && stream.isEncrypted
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      print("  \(error)")
+      return false
+    }
+  }
+}
+
+/// What the process holds.
+private struct Usage {
+  var resident = 0
+  var threads = 0
+  var descriptors = 0
+
+  init() {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    for line in status.split(separator: "\n") {
+      let number = line.split { $0 == " " || $0 == "\t" }.dropFirst().first.flatMap { Int($0) } ?? 0
+      if line.hasPrefix("VmRSS:") { resident = number }
+      if line.hasPrefix("Threads:") { threads = number }
+    }
+    descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+  }
+}
