@@ -6,13 +6,12 @@ extension TubusConnection {
     batch.reset()
     isPacingBlocked = false
     pacer.fill(now: now, rate: congestion.pacingRate, datagramSize: mtu.size)
-    if isControlDue(now: now) {
-      writeControl(&batch, now: now)
-    } else if isLinked, let size = mtu.nextProbe(now: now, answerBy: now.adding(sizeProbeTimeout)) {
+    if isControlDue(now: now) { writeControl(&batch, now: now) }
+    if batch.count == 0, isLinked, let size = mtu.nextProbe(now: now, answerBy: now.adding(sizeProbeTimeout)) {
       writeSizeProbe(size, &batch, now: now)
-    } else if isLinked {
-      writeMoves(&batch, now: now)
     }
+    // Also where control was due and had nothing to say: the next wake-up may be seconds away.
+    if batch.count == 0, isLinked { writeMoves(&batch, now: now) }
     guard batch.count > 0 else { return false }
     counters.datagramsSent += UInt64(batch.count)
     lastSent = now
