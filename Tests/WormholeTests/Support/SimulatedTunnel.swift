@@ -87,7 +87,7 @@ final class SimulatedTunnel {
         }
       }
       end.updateWritability()
-    } while end.isPumpDue
+    } while end.canPump
   }
 }
 
@@ -102,7 +102,6 @@ final class SimulatedWormhole {
     var readRate = 1e9
     var waiting = 0
     var received = 0
-    var isAtRest = true
     var reason: CloseReason?
   }
 
@@ -112,11 +111,12 @@ final class SimulatedWormhole {
   var failure: String?
   /// What a source is read with.
   private var random: SeededGenerator
-  private(set) var isPumpDue = true
+  private var isPumpDue = true
   private var isLinked = false
   private var isWritable = true
   private var drainAt: Instant?
   private var drainedAt = Instant.zero
+  private var now = Instant.zero
 
   private static let block = ByteBuffer(repeating: 7, count: SessionLimits.soleQuantum)
   private static let drainInterval = Duration.milliseconds(1)
@@ -203,8 +203,6 @@ final class SimulatedWormhole {
     self.now = now
   }
 
-  private var now = Instant.zero
-
   private func handleEvents(now: Instant) {
     while let event = session.pollEvent() {
       switch event {
@@ -221,8 +219,11 @@ final class SimulatedWormhole {
     }
   }
 
+  /// Whether there is something to do at once.
+  var canPump: Bool { isPumpDue && isLinked }
+
   func pumpIfDue() {
-    guard isPumpDue, isLinked else { return }
+    guard canPump else { return }
     isPumpDue = false
     handleEvents(now: now)
     var hasWritten = true
