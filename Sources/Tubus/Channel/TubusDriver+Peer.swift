@@ -1,5 +1,5 @@
-import Datagrams
 import DatagramSockets
+import Datagrams
 
 extension TubusDriver {
   /// A connection and what the driver keeps with it.

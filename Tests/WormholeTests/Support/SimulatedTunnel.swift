@@ -42,7 +42,8 @@ final class SimulatedTunnel {
       }
       now = max(now, next)
       deliver()
-      for end in [importer, exporter] {
+      for end in [importer, exporter] where end.pausedUntil <= now {
+        end.receiveWaiting(now: now)
         end.connection?.handleTimeout(now: now)
         end.actLocally(now: now)
         serve(end)
@@ -52,11 +53,7 @@ final class SimulatedTunnel {
   }
 
   private var nextInstant: Instant? {
-    [
-      toExporter.nextArrival, toImporter.nextArrival, importer.connection?.pollTimeout(),
-      exporter.connection?.pollTimeout(), importer.nextAct, exporter.nextAct,
-    ]
-    .compactMap(\.self).min()
+    [toExporter.nextArrival, toImporter.nextArrival, importer.nextWake, exporter.nextWake].compactMap(\.self).min()
   }
 
   private func deliver() {
@@ -65,11 +62,9 @@ final class SimulatedTunnel {
         exporter.connection = TubusConnection(
           role: .acceptor, configuration: configuration, seed: seeds.next(), now: now)
       }
-      bytes.withUnsafeBytes { _ = exporter.connection?.receive($0, now: now) }
+      exporter.take(bytes)
     }
-    while let (_, bytes) = toImporter.arrival(by: now) {
-      bytes.withUnsafeBytes { _ = importer.connection?.receive($0, now: now) }
-    }
+    while let (_, bytes) = toImporter.arrival(by: now) { importer.take(bytes) }
   }
 
   private func serve(_ end: SimulatedWormhole) {
@@ -141,7 +136,30 @@ final class SimulatedWormhole {
     readIfWanted(id, now: now)
   }
 
-  var nextAct: Instant? {
+  /// The machine is busy with something else until then.
+  var pausedUntil = Instant.zero
+  private var socket: [[UInt8]] = []
+  private var socketBytes = 0
+
+  /// A datagram for the socket's buffer, which the driver makes as large.
+  func take(_ datagram: [UInt8]) {
+    guard socketBytes + datagram.count <= 4 << 20 else { return }
+    socket.append(datagram)
+    socketBytes += datagram.count
+  }
+
+  func receiveWaiting(now: Instant) {
+    for datagram in socket { datagram.withUnsafeBytes { _ = connection?.receive($0, now: now) } }
+    socket.removeAll(keepingCapacity: true)
+    socketBytes = 0
+  }
+
+  var nextWake: Instant? {
+    let soonest = [connection?.pollTimeout(), nextAct, socket.isEmpty ? nil : pausedUntil].compactMap(\.self).min()
+    return soonest.map { max($0, pausedUntil) }
+  }
+
+  private var nextAct: Instant? {
     var soonest = drainAt
     for side in sides.values { if let at = side.readAt, at < soonest ?? .distantFuture { soonest = at } }
     return soonest
