@@ -78,10 +78,10 @@ extension Plexus {
     configuration.secret = passage.description.secret.value
     // The handshake has shown that both are there.
     configuration.linkTimeout = .seconds(10)
-    // Streams are worth a datagram each second and a half: a path that breaks is noticed after six seconds, and a NAT that lost its
-    // mapping has a new one before.
-    configuration.keepaliveInterval = .milliseconds(1500)
-    configuration.silenceTimeout = .seconds(6)
+    // Streams are worth a datagram each second: a NAT that lost its mapping has a new one after that, and a peer that was started
+    // again at once is met again within five seconds. Each side's ping and its answer to the other's make eight that have to get lost.
+    configuration.keepaliveInterval = .seconds(1)
+    configuration.silenceTimeout = .seconds(4)
     let tunnel = TubusTunnel(
       side, adopting: passage.socket, remote: passage.description.alien, configuration: configuration)
     do {

@@ -35,6 +35,25 @@ import Tubus
     }
   }
 
+  /// A machine that is late by some milliseconds each time, as a busy one is.
+  @Test func aBusySenderKeepsItsRate() async throws {
+    let seed = TestSeeds.schedules(1)[0]
+    let link = SimulatedLinkConditions(rate: 40e6, delay: .milliseconds(50))
+    let tunnel = SimulatedTunnel(
+      toExporter: link, toImporter: link, configuration: TubusConfiguration(), limits: SessionLimits(), seed: seed)
+    #expect(tunnel.run(for: .seconds(5)) { $0.importer.isSettled && $0.exporter.isSettled })
+    let data = try tunnel.importer.open()
+    #expect(tunnel.run(for: .seconds(5)) { $0.exporter.sides[data] != nil })
+    tunnel.exporter.startSource(data, now: tunnel.now)
+    tunnel.exporter.lateness = .milliseconds(10)
+    _ = tunnel.run(for: .seconds(8))
+    await Task.yield()
+    let before = tunnel.importer.sides[data]?.received ?? 0
+    _ = tunnel.run(for: .seconds(4))
+    let rate = Double((tunnel.importer.sides[data]?.received ?? 0) - before) * 8 / 4
+    #expect(rate > 25e6, "PLEXUS_SEED=\(seed): \(Int(rate / 1e6)) Mbit/s of 40")
+  }
+
   private static func disturb(_ tunnel: SimulatedTunnel, _ stream: UInt32, _ random: inout SeededGenerator) {
     switch Int.random(in: 0..<5, using: &random) {
     case 0:

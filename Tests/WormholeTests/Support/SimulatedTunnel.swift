@@ -47,6 +47,7 @@ final class SimulatedTunnel {
         end.connection?.handleTimeout(now: now)
         end.actLocally(now: now)
         serve(end)
+        end.beLate(now: now)
       }
     }
     return true
@@ -138,8 +139,14 @@ final class SimulatedWormhole {
 
   /// The machine is busy with something else until then.
   var pausedUntil = Instant.zero
+  /// How late the machine wakes it up, at most.
+  var lateness = Duration.zero
   private var socket: [[UInt8]] = []
   private var socketBytes = 0
+
+  func beLate(now: Instant) {
+    if lateness > .zero { pausedUntil = max(pausedUntil, now.advanced(by: random.duration(upTo: lateness))) }
+  }
 
   /// A datagram for the socket's buffer, which the driver makes as large.
   func take(_ datagram: [UInt8]) {
