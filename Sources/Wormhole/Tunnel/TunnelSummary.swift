@@ -3,7 +3,7 @@ import Tubus
 
 extension Channel {
   /// How a tubus stands, in a few words.
-  var tubusSummary: String { (try? syncOptions?.getOption(.tubusStatistics))?.summary ?? "no tubus" }
+  var tubusSummary: String { tubusStatistics?.summary ?? "no tubus" }
 }
 
 extension TubusStatistics {
