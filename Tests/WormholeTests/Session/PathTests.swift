@@ -9,11 +9,11 @@ import Tubus
 @Suite struct PathTests {
   /// Readers that pause, queues of every length, machines that are busy with something else for a while.
   @Test func aLongFastPathAlwaysCarriesSomething() async throws {
-    for seed in TestSeeds.schedules(2) {
+    for seed in TestSeeds.schedules(1) {
       await Task.yield()
       var random = SeededGenerator(seed: seed)
-      var link = SimulatedLinkConditions(rate: 150e6, delay: .milliseconds(50))
-      link.buffer = [100_000, 500_000, 2_000_000].randomElement(using: &random) ?? 500_000
+      var link = SimulatedLinkConditions(rate: 40e6, delay: .milliseconds(50))
+      link.buffer = [30_000, 150_000, 500_000].randomElement(using: &random) ?? 500_000
       link.loss = [0, 0, 0.0001, 0.01].randomElement(using: &random) ?? 0
       let tunnel = SimulatedTunnel(
         toExporter: link, toImporter: link, configuration: TubusConfiguration(), limits: SessionLimits(),
@@ -23,11 +23,12 @@ import Tubus
       #expect(tunnel.run(for: .seconds(5)) { $0.exporter.sides[data] != nil })
       tunnel.exporter.startSource(data, now: tunnel.now)
       for _ in 1...4 {
+        await Task.yield()
         Self.disturb(tunnel, data, &random)
         let before = tunnel.importer.sides[data]?.received ?? 0
         // A hundredth of what the path carries is enough: nothing is what must not be.
         #expect(
-          tunnel.run(for: .seconds(3)) { ($0.importer.sides[data]?.received ?? 0) > before + 600_000 },
+          tunnel.run(for: .seconds(3)) { ($0.importer.sides[data]?.received ?? 0) > before + 150_000 },
           "PLEXUS_SEED=\(seed)")
         _ = tunnel.run(for: .seconds(1))
       }
@@ -38,7 +39,7 @@ import Tubus
   /// A machine that is late by some milliseconds each time, as a busy one is.
   @Test func aBusySenderKeepsItsRate() async throws {
     let seed = TestSeeds.schedules(1)[0]
-    let link = SimulatedLinkConditions(rate: 40e6, delay: .milliseconds(50))
+    let link = SimulatedLinkConditions(rate: 20e6, delay: .milliseconds(50))
     let tunnel = SimulatedTunnel(
       toExporter: link, toImporter: link, configuration: TubusConfiguration(), limits: SessionLimits(), seed: seed)
     #expect(tunnel.run(for: .seconds(5)) { $0.importer.isSettled && $0.exporter.isSettled })
@@ -51,7 +52,7 @@ import Tubus
     let before = tunnel.importer.sides[data]?.received ?? 0
     _ = tunnel.run(for: .seconds(4))
     let rate = Double((tunnel.importer.sides[data]?.received ?? 0) - before) * 8 / 4
-    #expect(rate > 25e6, "PLEXUS_SEED=\(seed): \(Int(rate / 1e6)) Mbit/s of 40")
+    #expect(rate > 12e6, "PLEXUS_SEED=\(seed): \(Int(rate / 1e6)) Mbit/s of 20")
   }
 
   private static func disturb(_ tunnel: SimulatedTunnel, _ stream: UInt32, _ random: inout SeededGenerator) {
