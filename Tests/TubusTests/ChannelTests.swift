@@ -89,6 +89,22 @@ import Tubus
     }
   }
 
+  @Test func anAbortedWriteIsNotSaidToHaveLeft() async throws {
+    try await withEndpoints { listener, connector in
+      let accepted = try await listener.listen { $0.eventLoop.makeSucceededFuture($0) }
+      let channel = try await connector.connect(to: listener.localEndpoint) { $0.eventLoop.makeSucceededFuture($0) }
+      // More than any window lets go at once.
+      let left = channel.eventLoop.makePromise(of: Void.self)
+      try await channel.eventLoop.submit {
+        for _ in 0..<200 { channel.write(SimulatedTubus.bytes(from: 0, count: 60_000), promise: nil) }
+        channel.writeAndFlush(SimulatedTubus.bytes(from: 0, count: 1), promise: left)
+        channel.triggerUserOutboundEvent(TubusAbort(), promise: nil)
+      }.get()
+      await #expect(throws: TubusEnding.aborted) { try await left.futureResult.get() }
+      _ = accepted
+    }
+  }
+
   @Test func onePortCarriesManyPeers() async throws {
     let listener = try await TubusEndpoint.bind(to: .anyLoopback)
     let accepted = try await listener.listen(initializer: asyncTubus)

@@ -142,6 +142,19 @@ import Testing
     #expect(pair.connector.acknowledgedOffset == 3000 && pair.acceptor.readAll(now: pair.now).count == 3000)
   }
 
+  /// The control datagram is smaller than the move, and has nothing to say after all.
+  @Test func aLostMoveLeavesBesideAnEdgeThatNeedsNoRepeating() throws {
+    var pair = LinkedPair()
+    pair.connector.write(SimulatedTubus.bytes(from: 0, count: 6000))
+    let moves = pair.connector.drain(now: pair.now)
+    pair.acceptor.take(try #require(moves.last), now: pair.now)
+    for echo in pair.acceptor.drain(now: pair.now) { pair.connector.take(echo, now: pair.now) }
+    #expect(pair.connector.flight.nextLost() != nil)
+    pair.connector.mtu = PathMTU(maximum: 1406)
+    pair.connector.edgeRepeat = pair.now
+    #expect(!pair.connector.drain(now: pair.now).isEmpty)
+  }
+
   @Test func edgesThatShrinkAreForgotten() {
     var pair = LinkedPair()
     let forger = Forger(pin: pair.acceptor.pin)

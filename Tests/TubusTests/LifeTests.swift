@@ -191,6 +191,17 @@ import Testing
     #expect(wire.right.hasReceived(wire.right.received.count))
   }
 
+  @Test func anAbruptEndLeavesTheOffsetsWhereTheyWere() {
+    let wire = linked()
+    wire.left.write(3_000_000)
+    wire.run(for: .milliseconds(50))
+    let (sent, acknowledged) = (wire.left.connection.sentOffset, wire.left.connection.acknowledgedOffset)
+    wire.left.connection.abort(now: wire.now)
+    wire.run(for: .seconds(5)) { $0.left.ending != nil }
+    #expect(wire.left.connection.sentOffset == sent && sent < 3_000_000)
+    #expect(wire.left.connection.acknowledgedOffset == acknowledged && acknowledged < sent)
+  }
+
   @Test func whatIsUnreadStaysToBeReadWhenThePeerTears() {
     let wire = linked()
     wire.right.readsEvery = .seconds(10)

@@ -194,6 +194,40 @@ import Testing
     #expect(Double(wakes) < 2.2 * max(1000 * Double(end.nanoseconds) / 1e9, Double(sent) / 1406) + 4)
   }
 
+  @Test(arguments: [2, 5, 15]) func lateWakeUpsCostNoRate(milliseconds: Int) {
+    let rate = 10e6
+    var (pacer, now, sent) = (Pacer(now: .zero, datagramSize: 1406), Instant.zero, 0)
+    while now < Instant.zero.advanced(by: .seconds(1)) {
+      pacer.fill(now: now, rate: rate, datagramSize: 1406, isAwaited: true)
+      while pacer.isOpen {
+        pacer.spend(1406)
+        sent += 1406
+      }
+      #expect(Double(sent) <= rate * Double(now.nanoseconds) / 1e9 + 14060 + 1406)
+      now = pacer.opens(rate: rate).advanced(by: .milliseconds(milliseconds))
+    }
+    #expect(Double(sent) > 0.95 * rate)
+  }
+
+  @Test func idleTimeIsNotMadeUpFor() {
+    var pacer = Pacer(now: .zero, datagramSize: 1406)
+    pacer.fill(now: .zero.advanced(by: .seconds(1)), rate: 10e6, datagramSize: 1406)
+    var sent = 0
+    while pacer.isOpen {
+      pacer.spend(1406)
+      sent += 1406
+    }
+    #expect(sent <= 14060 + 1406)
+    pacer.fill(now: .zero.advanced(by: .seconds(2)), rate: 10e6, datagramSize: 1406, isAwaited: true)
+    pacer.rest()
+    sent = 0
+    while pacer.isOpen {
+      pacer.spend(1406)
+      sent += 1406
+    }
+    #expect(sent <= 10_000 + 1406)
+  }
+
   // MARK: DeliveryRate
 
   @Test func theDeliveryRateIsThatOfTheBottleneck() {

@@ -9,6 +9,8 @@ struct Throughput: AsyncParsableCommand {
   @Option(help: "Seconds of each run.") var seconds = 8
   @Option(help: "iperf3's program.") var iperf3 = "/usr/bin/iperf3"
 
+  func validate() throws { try requireProgram(iperf3, "install the package iperf3, or say where it is by --iperf3") }
+
   func run() async throws {
     print("path          streams  Gbit/s  peak memory")
     for (name, secret) in [("clear", 0), ("obscured", 0x1234_5678_9ABC_DEF1)] as [(String, UInt64)] {

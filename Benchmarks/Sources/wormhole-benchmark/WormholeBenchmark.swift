@@ -5,8 +5,10 @@ import Foundation
 struct WormholeBenchmark: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wormhole-benchmark",
-    abstract: "Measures TCP through two wormhole programs on loopback; prints figures and asserts nothing.",
-    subcommands: [Throughput.self, Connections.self, SlowClient.self, Paths.self])
+    abstract: "Measures services through wormhole and plexus; prints figures and asserts nothing.",
+    subcommands: [
+      Throughput.self, Connections.self, SlowClient.self, Paths.self, Recovery.self, Ticks.self, Listen.self,
+    ])
 }
 
 /// The programs to measure.
@@ -19,4 +21,16 @@ struct ProgramOptions: ParsableArguments {
   @Option(help: "The importer's program.") var importer = Self.built
   @Option(help: "The exporter's program.") var exporter = Self.built
   @Option(help: "First of four UDP and TCP ports to use.") var port = 16_100
+
+  /// Before anything is started that would wait for what is missing.
+  func validate() throws {
+    for program in [importer, exporter] { try requireProgram(program, "build it with swift build -c release") }
+  }
+}
+
+/// - Throws: `ValidationError` where there is no such program.
+func requireProgram(_ path: String, _ advice: String) throws {
+  guard FileManager.default.isExecutableFile(atPath: path) else {
+    throw ValidationError("there is no program \(path); \(advice)")
+  }
 }

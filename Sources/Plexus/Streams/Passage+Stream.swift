@@ -64,11 +64,11 @@ extension Passage {
     configuration.secret = description.secret.value
     // The handshake has shown that both are there.
     configuration.linkTimeout = .seconds(10)
-    // A stream is worth a datagram each second and a half: a path that breaks is noticed soon, and a NAT that lost its mapping has a
-    // new one before.
-    configuration.keepaliveInterval = .milliseconds(1500)
+    // A stream is worth a datagram each second: a NAT that lost its mapping has a new one after that, and a peer that was started again
+    // at once is met again within five seconds. Each side's ping and its answer to the other's make eight that have to get lost.
+    configuration.keepaliveInterval = .seconds(1)
     // What can be carried on is held for as long as a laptop needs from one network to the next, as TCP would.
-    configuration.silenceTimeout = isKept ? .seconds(300) : .seconds(6)
+    configuration.silenceTimeout = isKept ? .seconds(300) : .seconds(4)
     return configuration
   }
 

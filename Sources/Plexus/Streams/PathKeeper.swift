@@ -12,7 +12,7 @@ struct PathKeeper: Sendable {
 
   /// What makes a path suspect.
   enum Trouble: String, Sendable {
-    /// Nothing was heard of the peer, which sends something each second and a half.
+    /// Nothing was heard of the peer, which sends something each second.
     case silence
     /// This host has another address towards the peer.
     case addressChanged = "address-changed"
@@ -20,9 +20,9 @@ struct PathKeeper: Sendable {
     case slept
   }
 
-  /// Three datagrams of the peer in a row are missing.
-  static let suspiciousSilence: Duration = .milliseconds(4800)
-  private static let lookEvery: Duration = .milliseconds(500)
+  /// Three datagrams of the peer in a row are missing, and as many answers to ours.
+  static let suspiciousSilence: Duration = .milliseconds(3500)
+  private static let lookEvery: Duration = .milliseconds(250)
   /// Meeting in vain is repeated, for as long as the stream is held.
   private static let longestPause: Duration = .seconds(15)
   /// More than any hiccup of a machine that is awake.

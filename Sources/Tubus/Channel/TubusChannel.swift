@@ -255,7 +255,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   /// Fulfils the promises of what has left, and tells whether more may be written.
   func update() {
     if !promises.isEmpty {
-      let sent = connection.writtenOffset - UInt64(connection.unsentBytes)
+      let sent = connection.sentOffset
       let count = promises.prefix { $0.offset <= sent }.count
       if count > 0 {
         let fulfilled = promises.prefix(count)

@@ -12,3 +12,12 @@ extension ChannelOption where Self == TubusStatisticsOption {
   /// A tubus channel's counters as they are.
   public static var tubusStatistics: TubusStatisticsOption { TubusStatisticsOption() }
 }
+
+extension Channel {
+  /// A tubus channel's counters as they are; nil for any other channel, where asking for the option would trap. To be called on
+  /// the channel's event loop.
+  public var tubusStatistics: TubusStatistics? {
+    eventLoop.preconditionInEventLoop()
+    return (self as? TubusChannel)?.connection.statistics
+  }
+}

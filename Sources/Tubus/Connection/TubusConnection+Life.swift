@@ -130,6 +130,8 @@ extension TubusConnection {
 
   /// What was received stays to be read.
   private mutating func forgetStream() {
+    // Whoever asks later is told how far it got.
+    endOffsets = endOffsets ?? (sentOffset, acknowledgedOffset)
     sendBuffer.clear()
     flight = FlightLog()
     nextOffset = sendBuffer.end

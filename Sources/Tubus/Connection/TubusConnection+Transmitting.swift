@@ -4,15 +4,14 @@ extension TubusConnection {
   /// The next datagrams to send, until there are none: false leaves `batch` empty. Call it after everything else that was called.
   public mutating func pollTransmit(into batch: inout DatagramBatch, now: Instant) -> Bool {
     batch.reset()
+    pacer.fill(now: now, rate: congestion.pacingRate, datagramSize: mtu.size, isAwaited: isPacingBlocked)
     isPacingBlocked = false
-    pacer.fill(now: now, rate: congestion.pacingRate, datagramSize: mtu.size)
-    if isControlDue(now: now) {
-      writeControl(&batch, now: now)
-    } else if isLinked, let size = mtu.nextProbe(now: now, answerBy: now.adding(sizeProbeTimeout)) {
+    if isControlDue(now: now) { writeControl(&batch, now: now) }
+    if batch.count == 0, isLinked, let size = mtu.nextProbe(now: now, answerBy: now.adding(sizeProbeTimeout)) {
       writeSizeProbe(size, &batch, now: now)
-    } else if isLinked {
-      writeMoves(&batch, now: now)
     }
+    // Also where control was due and had nothing to say: the next wake-up may be seconds away.
+    if batch.count == 0, isLinked { writeMoves(&batch, now: now) }
     guard batch.count > 0 else { return false }
     counters.datagramsSent += UInt64(batch.count)
     lastSent = now
@@ -172,11 +171,13 @@ extension TubusConnection {
     let lost = flight.nextLost()
     guard lost != nil || (available > 0 && nextOffset < peerEdge) else {
       if flight.bytesInFlight < congestion.window { delivery.markAppLimited(inFlight: flight.bytesInFlight) }
+      pacer.rest()
       return nil
     }
     if probesDue == 0 {
       guard flight.bytesInFlight < congestion.window else {
         congestion.onWindowLimited()
+        pacer.rest()
         return nil
       }
       guard pacer.isOpen else {

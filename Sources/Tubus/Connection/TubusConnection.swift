@@ -38,6 +38,8 @@ public struct TubusConnection {
   var peerEdge: UInt64 = 0
   var firstPeerEdge: UInt64 = 0
   var flight = FlightLog()
+  /// How far the stream had got when the connection ended.
+  var endOffsets: (sent: UInt64, acknowledged: UInt64)?
   var delivery: DeliveryRate
   var congestion: any CongestionController
   var pacer: Pacer
@@ -131,8 +133,11 @@ public struct TubusConnection {
   /// Bytes written and not yet sent for the first time. Stop writing above ``TubusConfiguration/maximumUnsent``.
   public var unsentBytes: Int { Int(sendBuffer.end - nextOffset) }
 
-  /// The offset below which everything written has been acknowledged.
-  public var acknowledgedOffset: UInt64 { flight.firstUnacknowledged ?? nextOffset }
+  /// The offset below which everything written has been acknowledged, also after the end.
+  public var acknowledgedOffset: UInt64 { endOffsets?.acknowledged ?? flight.firstUnacknowledged ?? nextOffset }
+
+  /// The offset below which everything written has been sent at least once.
+  public var sentOffset: UInt64 { endOffsets?.sent ?? nextOffset }
 
   /// The offset behind everything written.
   public var writtenOffset: UInt64 { sendBuffer.end }

@@ -5,6 +5,8 @@ extension WormholeSession {
   /// shared fairly.
   mutating func pollTransmit() -> ByteBuffer? {
     if outgoing.isEmpty { cutFrames() }
+    // A stream without credit gives no bytes, but may have had to say that it stands.
+    if outgoing.isEmpty, urgent.readableBytes > 0 { cutFrames() }
     return outgoing.popFirst()
   }
 

@@ -28,6 +28,7 @@ final class TunnelHandler: ChannelInboundHandler {
   private weak var owner: (any TunnelOwner)?
   private let counters: WormholeCounters
   private let logger: Logger
+  private var trace: Scheduled<Void>?
   /// Fulfilled when the tunnel is over.
   private let end: EventLoopPromise<Void>
   /// When the tunnel began.
@@ -132,6 +133,7 @@ final class TunnelHandler: ChannelInboundHandler {
   func channelActive(context: ChannelHandlerContext) { begin(context) }
 
   private func begin(_ context: ChannelHandlerContext) {
+    if logger.logLevel <= .trace { traceRegularly() }
     pump()
     // Only now is somebody there to read.
     context.channel.setOption(.autoRead, value: true).whenFailure { _ in }
@@ -164,6 +166,8 @@ final class TunnelHandler: ChannelInboundHandler {
   private func conclude() {
     guard context != nil else { return }
     context = nil
+    trace?.cancel()
+    trace = nil
     counters.tunnels.subtract(1, ordering: .relaxed)
     let rest = sides
     sides.removeAll()
@@ -177,6 +181,15 @@ final class TunnelHandler: ChannelInboundHandler {
     } else {
       end.succeed(())
     }
+  }
+
+  /// Logs each second how the tunnel and its streams stand, for whoever looks for what holds them up.
+  private func traceRegularly() {
+    guard let channel = context?.channel else { return }
+    logger.trace(
+      "The tunnel \(channel.isWritable ? "takes more" : "is full"): \(channel.tubusSummary); \(session.summary)",
+      metadata: ["event": "wormhole.tunnel.trace"])
+    trace = channel.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in self?.traceRegularly() }
   }
 
   // MARK: Between the two

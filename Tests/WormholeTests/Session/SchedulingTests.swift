@@ -72,6 +72,21 @@ import Testing
     #expect(exporter.session.promised <= exporter.session.limits.windows)
   }
 
+  /// Otherwise its window grows a round trip later than it could, or whenever something else happens.
+  @Test func aStreamWithoutCreditSaysSoAtOnce() throws {
+    let (importer, exporter) = (OurEnd(.importer, limits: Self.small), OurEnd(.exporter, limits: Self.small))
+    exporter.isPrompt = false
+    let tunnel = EndPair(importer, exporter)
+    tunnel.settle()
+    let id = try #require(importer.open())
+    while tunnel.move() {}
+    let credit = try #require(importer.session.streams[id]?.credit)
+    importer.send(credit, on: id)
+    while tunnel.move() {}
+    importer.send(1, on: id)
+    #expect(!importer.takeOutput().isEmpty)
+  }
+
   @Test func theWindowOfASlowReaderStaysSmall() throws {
     let (importer, exporter) = (OurEnd(.importer, limits: Self.small), OurEnd(.exporter, limits: Self.small))
     exporter.isPrompt = false
