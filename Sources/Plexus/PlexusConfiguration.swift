@@ -30,6 +30,9 @@ public struct PlexusConfiguration: Sendable {
   /// How many invitations an acceptor serves at once; more wait for their turn.
   public var maximumAttempts = 256
 
+  /// Called each time the rendezvous is joined: from then on an acceptor can be met.
+  public var whenJoined: @Sendable () -> Void = {}
+
   /// Where passages' sockets live.
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

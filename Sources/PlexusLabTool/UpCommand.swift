@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Holds a lab up for trying things by hand.

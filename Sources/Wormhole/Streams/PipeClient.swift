@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 
@@ -28,8 +28,8 @@ extension WormholeImporter {
     do {
       channel = try await bootstrap.takingOwnershipOfDescriptors(input: pair.0, output: pair.1).get()
     } catch {
-      Glibc.close(pair.0)
-      Glibc.close(pair.1)
+      LibC.close(pair.0)
+      LibC.close(pair.1)
       throw WormholeError(
         .notListening, "cannot carry standard input and output: \(error); let them be pipes, sockets or a terminal")
     }
