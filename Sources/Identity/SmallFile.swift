@@ -89,8 +89,8 @@ struct FileStamp: Hashable, Sendable {
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     size = Int64(status.st_size)
-    modified = nanoseconds(status.modificationTime)
-    changed = nanoseconds(status.changeTime)
+    modified = nanoseconds(modificationTime(of: status))
+    changed = nanoseconds(changeTime(of: status))
     mode = status.st_mode
   }
 

@@ -12,12 +12,10 @@
     public let closeOnExecution = SOCK_CLOEXEC
   #endif
 
-  extension stat {
-    /// When the content was changed last.
-    public var modificationTime: timespec { st_mtim }
-    /// When content or attributes were changed last.
-    public var changeTime: timespec { st_ctim }
-  }
+  /// When the content of a file was changed last.
+  public func modificationTime(of status: stat) -> timespec { status.st_mtim }
+  /// When content or attributes of a file were changed last.
+  public func changeTime(of status: stat) -> timespec { status.st_ctim }
 
   /// Whether a signal does nothing in this process.
   public func isIgnored(_ signal: Int32) -> Bool {
