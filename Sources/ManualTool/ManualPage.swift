@@ -107,7 +107,7 @@ struct ManualPage {
         // A paragraph, unless a display begins or ends here, which is one.
         if !isLiteral { macro("Pp") }
       } else {
-        lines.append(Self.escaped(isLiteral ? line.dropFirst(2) : line))
+        lines += isLiteral ? [Self.escaped(line.dropFirst(2))] : line.sentences.map(Self.escaped)
       }
     }
     if isLiteral { macro("Ed") }
@@ -139,6 +139,22 @@ extension ToolDescription.Command {
   var words: [String] { (superCommands ?? []) + [commandName] }
 
   var shownArguments: [ToolDescription.Argument] { (arguments ?? []).filter(\.shouldDisplay) }
+}
+
+extension Substring {
+  /// mdoc wants each on a line of its own, where it knows how wide the space behind it is.
+  fileprivate var sentences: [Substring] {
+    var sentences: [Substring] = []
+    var rest = self
+    while let end = rest.indices.first(where: { index in
+      let behind = rest[index...].prefix(3)
+      return behind.hasPrefix(". ") && behind.count == 3 && (behind.last?.isUppercase == true || behind.last == "(")
+    }) {
+      sentences.append(rest[...end])
+      rest = rest[rest.index(end, offsetBy: 2)...]
+    }
+    return sentences + [rest]
+  }
 }
 
 extension String {

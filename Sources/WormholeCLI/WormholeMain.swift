@@ -9,6 +9,7 @@ struct WormholeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wormhole",
     abstract: "Carry TCP and UDP services through a tunnel between two UDP endpoints, such as those of a punched hole.",
+    usage: "wormhole --purpose export|import [<options>]",
     discussion: """
       Run it on both machines, with --purpose export where the service is and --purpose import where its clients are:
 
