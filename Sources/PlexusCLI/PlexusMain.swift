@@ -60,7 +60,7 @@ struct PassageCommand: AsyncParsableCommand {
 /// `plexus` with a first word: what a person needs around the passage.
 struct ToolsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plexus",
+    commandName: "plexus", version: PassageCommand.configuration.version,
     subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self, SSHCommand.self])
 }
 
@@ -83,8 +83,8 @@ struct WholeCommand: ParsableCommand {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let root: any ParsableCommand.Type =
       switch arguments.first {
-      // What the shells' completions and the manual are made of.
-      case "--generate-completion-script", "--experimental-dump-help": WholeCommand.self
+      // `plexus help serve`, and what the shells' completions and the manual are made of.
+      case "help", "--generate-completion-script", "--experimental-dump-help": WholeCommand.self
       case let word where ToolsCommand.configuration.subcommands.contains { $0.configuration.commandName == word }:
         ToolsCommand.self
       default: PassageCommand.self

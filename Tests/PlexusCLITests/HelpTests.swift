@@ -26,6 +26,11 @@ import Testing
     #expect(unwrapped.contains("(default: bootstrap.jami.net:4222)") && help.contains("  bob$ plexus --config"))
   }
 
+  @Test func helpIsASubcommandToo() throws {
+    #expect(try run(["plexus", "help", "serve"]) == run(["plexus", "serve", "--help"]))
+    #expect(try run(["plexus", "help"]) == run(["plexus", "--help"]))
+  }
+
   @Test(arguments: ["plexus", "wormhole"]) func versionTellsTheCommit(program: String) throws {
     let lines = try run([program, "--version"]).split(separator: "\n")
     #expect(lines[0].hasPrefix("\(program) ") && lines[0].contains(" (commit "))
