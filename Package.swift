@@ -35,6 +35,8 @@ let package = Package(
   name: "plexus",
   products: [
     .library(name: "Plexus", targets: ["Plexus"]),
+    .library(name: "PlexusStatic", type: .static, targets: ["Plexus"]),
+    .library(name: "PlexusDynamic", type: .dynamic, targets: ["Plexus"]),
     .library(name: "Tubus", targets: ["Tubus"]),
     .library(name: "Wormhole", targets: ["Wormhole"]),
     .library(name: "SecureStreams", targets: ["SecureStreams"]),
@@ -57,24 +59,27 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0"),
   ],
   targets: [
+    // The system's C library under one name.
+    .target(name: "LibC", swiftSettings: strict),
     // Values every core speaks: addresses, datagrams, instants. No I/O, no clock.
-    .target(name: "Datagrams", swiftSettings: strict),
+    .target(name: "Datagrams", dependencies: ["LibC"], swiftSettings: strict),
     // What NIO's datagram channel cannot do: segmentation offload and hop limits by datagram, errors that close nothing.
     .target(name: "CDatagramSockets"),
     // The one UDP socket driver, on SwiftNIO.
     .target(
       name: "DatagramSockets",
       dependencies: [
-        "CDatagramSockets", "Datagrams", nio, nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+        "LibC", "CDatagramSockets", "Datagrams", nio, nioPosix,
+        .product(name: "DequeModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
     .target(
-      name: "STUN", dependencies: ["Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
+      name: "STUN", dependencies: ["LibC", "Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
     // The reliable stream through the hole: a core without I/O, and a NIO channel on top.
     .target(
       name: "Tubus",
       dependencies: [
-        "Datagrams", "DatagramSockets", "CDatagramSockets", nio, nioPosix,
+        "LibC", "Datagrams", "DatagramSockets", "CDatagramSockets", nio, nioPosix,
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ],
@@ -83,32 +88,34 @@ let package = Package(
     .target(
       name: "Identity",
       dependencies: [
-        "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
+        "LibC", "Datagrams", crypto, .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "X509", package: "swift-certificates"),
         .product(name: "SwiftASN1", package: "swift-asn1"), logging,
       ], swiftSettings: strict),
-    .target(name: "Rendezvous", dependencies: ["Datagrams", "Identity", crypto, logging], swiftSettings: strict),
+    .target(
+      name: "Rendezvous", dependencies: ["LibC", "Datagrams", "Identity", crypto, logging], swiftSettings: strict),
     .target(name: "COpenDHT", linkerSettings: [.linkedLibrary("opendht")]),
     .target(
-      name: "RendezvousDHT", dependencies: ["Rendezvous", "Identity", "COpenDHT", logging], swiftSettings: strict),
+      name: "RendezvousDHT", dependencies: ["LibC", "Rendezvous", "Identity", "COpenDHT", logging],
+      swiftSettings: strict),
     // TCP and UDP services through a tunnel: any stream channel, a tubus connection in the first place.
     .target(
       name: "Wormhole",
       dependencies: [
-        "Datagrams", "DatagramSockets", "Tubus", nio, nioPosix, logging,
+        "LibC", "Datagrams", "DatagramSockets", "Tubus", nio, nioPosix, logging,
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "WormholeCLI",
       dependencies: [
-        "Wormhole", "Tubus", "Datagrams", "CLISupport", logging, nio, nioPosix,
+        "LibC", "Wormhole", "Tubus", "Datagrams", "BuildInformation", "CLISupport", logging, nio, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .target(name: "CSMIME", linkerSettings: [.linkedLibrary("crypto")]),
     .target(
       name: "RendezvousEmail",
       dependencies: [
-        "Rendezvous", "Identity", "Datagrams", "DatagramSockets", "CSMIME", nio, nioPosix, nioSSL, logging,
+        "LibC", "Rendezvous", "Identity", "Datagrams", "DatagramSockets", "CSMIME", nio, nioPosix, nioSSL, logging,
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "X509", package: "swift-certificates"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
       ], swiftSettings: strict),
@@ -124,28 +131,35 @@ let package = Package(
     .target(
       name: "Plexus",
       dependencies: [
-        "Tubus", "Wormhole", "SecureStreams", nio, nioPosix,
+        "LibC", "Tubus", "Wormhole", "SecureStreams", nio, nioPosix,
         "CProcess", "CNetworkChanges", crypto,
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
         "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
-    // What the command lines share: configuration file, log, failures.
+    // For --version; not in the libraries, whose users need not run a plugin.
+    .plugin(name: "CommitPlugin", capability: .buildTool()),
+    .target(name: "BuildInformation", swiftSettings: strict, plugins: ["CommitPlugin"]),
+    // What the command lines share: configuration file, log, failures, service manager.
     .target(
       name: "CLISupport",
-      dependencies: ["Wormhole", logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
+      dependencies: ["LibC", "Wormhole", logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
       swiftSettings: strict),
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "Plexus", "Identity", "RendezvousEmail", "CLISupport", "Wormhole", "Datagrams", logging, nio, nioPosix,
+        "LibC", "Plexus", "Identity", "RendezvousEmail", "BuildInformation", "CLISupport", "Wormhole", "Datagrams",
+        logging,
+        nio, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+    // Makes manual pages of what the programs say of their options.
+    .executableTarget(name: "ManualTool", swiftSettings: strict),
     // TUN devices in network namespaces, for the path emulator.
     .target(name: "CTun"),
     .target(
       name: "PlexusTesting",
       dependencies: [
-        "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio, logging,
+        "LibC", "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio, logging,
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
@@ -154,7 +168,7 @@ let package = Package(
     .executableTarget(
       name: "PlexusLabTool",
       dependencies: [
-        "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching", "CLISupport",
+        "LibC", "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching", "CLISupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
@@ -206,7 +220,9 @@ let package = Package(
       name: "WormholeCLITests", dependencies: ["WormholeCLI", "CLISupport", "PlexusTesting"], swiftSettings: strict),
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(
-      name: "PlexusCLITests", dependencies: ["PlexusCLI", "PlexusTesting", "RendezvousEmail"], swiftSettings: strict),
+      name: "PlexusCLITests",
+      dependencies: ["PlexusCLI", "WormholeCLI", "ManualTool", "PlexusTesting", "RendezvousEmail"],
+      swiftSettings: strict),
     .testTarget(
       name: "LabTests", dependencies: ["PlexusTesting", "Datagrams", "Identity", "STUN"], swiftSettings: strict),
   ] + fuzzing,

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// A failure as a command line shows it: one sentence on standard error and an exit status of `sysexits.h`.
 public struct CommandFailure: Error, Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import Logging
 import Synchronization
 
@@ -105,7 +105,7 @@ public final class ConsoleLog: Sendable {
   private static func write(_ line: String, to descriptor: Int32) {
     var rest = line.utf8[...]
     while !rest.isEmpty {
-      let written = Array(rest).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      let written = Array(rest).withUnsafeBytes { LibC.write(descriptor, $0.baseAddress, $0.count) }
       if written < 0, errno == EINTR { continue }
       // A full disk or a closed terminal must not stop a passage.
       guard written > 0 else { return }

@@ -1,5 +1,5 @@
 import Dispatch
-import Glibc
+import LibC
 import UnixSignals
 
 extension CommandFailure {
@@ -13,19 +13,26 @@ extension CommandFailure {
 
 /// Runs `perform` until it returns, throws, or SIGINT, SIGTERM or SIGHUP comes; then cancels it and calls `interrupted`.
 ///
+/// Under a service manager it is told of the end, and SIGHUP does not end the run: it calls `reload`, if there is one.
 /// A run that does not end within two seconds of the signal is ended hard: whoever presses Ctrl-C wants the prompt back.
 public func untilSignal(
+  reload: (@Sendable () async -> Void)? = nil,
   interrupted: @Sendable @escaping (UnixSignal) throws -> Void, perform: @Sendable @escaping () async throws -> Void
 ) async throws {
   // A terminal that is closed ends the run, unless nohup had it ignored.
-  var hangUp = sigaction()
-  sigaction(SIGHUP, nil, &hangUp)
-  let isIgnored = unsafeBitCast(hangUp.__sigaction_handler.sa_handler, to: Int.self) == 1
+  let isIgnored = isIgnored(SIGHUP) && ServiceManager.current == nil
   let signals = await UnixSignalsSequence(trapping: isIgnored ? [.sigint, .sigterm] : [.sigint, .sigterm, .sighup])
   try await withThrowingTaskGroup { group in
     group.addTask { try await perform() }
     group.addTask {
       for await signal in signals {
+        if signal == .sighup, let manager = ServiceManager.current {
+          manager.reloading()
+          await reload?()
+          manager.reloaded()
+          continue
+        }
+        ServiceManager.current?.stopping()
         DispatchQueue.global().asyncAfter(deadline: .now() + 2) { _exit(128 + signal.number) }
         try interrupted(signal)
         return

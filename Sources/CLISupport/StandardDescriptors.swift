@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Opens /dev/null in place of standard descriptors that the caller has closed. Otherwise the next socket would become standard
 /// error, and log lines would be written into it.

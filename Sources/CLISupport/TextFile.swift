@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Reads a whole text file, or what a pipe gives, up to `limit` bytes.
 ///

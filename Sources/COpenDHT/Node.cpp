@@ -1,12 +1,21 @@
 #include "ClientSocket.hpp"
 #include "Shim.hpp"
 
+#include <opendht/utils.h>
+
 #include <cerrno>
 #include <future>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SOCK_CLOEXEC
+// Not every system has it.
+#define SOCK_CLOEXEC 0
+#endif
+
 using namespace codht;
+
+const char *codht_version(void) { return dht::version(); }
 
 namespace {
 

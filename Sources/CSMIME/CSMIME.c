@@ -25,6 +25,8 @@ static void fail(char **error, const char *otherwise) {
   ERR_clear_error();
 }
 
+const char *csmime_library_version(void) { return OpenSSL_version(OPENSSL_VERSION_STRING); }
+
 void csmime_free(void *memory) { free(memory); }
 
 void csmime_wipe(void *memory, size_t length) {

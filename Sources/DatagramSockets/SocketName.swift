@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 
 /// An endpoint as the kernel wants it.
 package struct SocketName: Sendable {

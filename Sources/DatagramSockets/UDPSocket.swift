@@ -1,6 +1,6 @@
 import CDatagramSockets
 import Datagrams
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 

@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 
 /// Why a UDP socket could not be had or used: one sentence that says what to do.
 public struct UDPSocketError: Error, Sendable, CustomStringConvertible {

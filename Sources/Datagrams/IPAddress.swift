@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// An IPv4 or IPv6 address as a plain value, without port and without scope.
 public enum IPAddress: Hashable, Sendable {

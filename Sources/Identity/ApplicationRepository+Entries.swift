@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 import Logging
 
 /// What the repository holds under one name, usable or not.

@@ -1,6 +1,6 @@
 import CryptoExtras
 import FoundationEssentials
-import Glibc
+import LibC
 import SwiftASN1
 import X509
 

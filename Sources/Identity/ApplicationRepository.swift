@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 import Logging
 
 /// The folder of identities: `REPO/OWNER/PIN/cert.crt`, one's own with `private.key` beside it.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 
 /// An identity as its certificate shows it: a peer's, or the public half of one's own.
 public struct PeerIdentity: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Writing files and folders so that a crash leaves the old state or the new one, never half of either.
 enum PrivateFolder {

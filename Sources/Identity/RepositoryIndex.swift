@@ -1,6 +1,6 @@
 import Datagrams
 import FoundationEssentials
-import Glibc
+import LibC
 import Logging
 import Synchronization
 

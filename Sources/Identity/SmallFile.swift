@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Reading files that are small by nature, without trusting that they are.
 enum SmallFile {
@@ -29,7 +29,7 @@ enum SmallFile {
     var bytes = [UInt8]()
     var buffer = [UInt8](repeating: 0, count: 4096)
     while true {
-      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      let count = LibC.read(descriptor, &buffer, buffer.count)
       if count == 0 { return bytes }
       guard count > 0 else {
         if errno == EINTR { continue }
@@ -89,8 +89,8 @@ struct FileStamp: Hashable, Sendable {
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     size = Int64(status.st_size)
-    modified = nanoseconds(status.st_mtim)
-    changed = nanoseconds(status.st_ctim)
+    modified = nanoseconds(modificationTime(of: status))
+    changed = nanoseconds(changeTime(of: status))
     mode = status.st_mode
   }
 

@@ -1,6 +1,6 @@
 import Datagrams
-import Glibc
 import Identity
+import LibC
 
 /// What is known about a passage: who is at its ends, and where.
 public struct PassageDescription: Sendable {

@@ -7,6 +7,18 @@ import Rendezvous
 import STUN
 
 extension Plexus {
+  /// Finds out what the own network does, by the STUN servers and from the local address of the configuration.
+  ///
+  /// - Parameter budget: It never takes longer. A third of it is for looking up names.
+  /// - Returns: a report, also if no server answered: ``ExplorationReport/failure`` says so.
+  /// - Throws: ``PlexusError`` if the local endpoint cannot be bound or no server was named; `CancellationError`.
+  public func explore(budget: Duration = .milliseconds(1400)) async throws -> ExplorationReport {
+    try await NetworkExploration(
+      stunServers: configuration.stunServers, local: configuration.localEndpoint, budget: budget,
+      metrics: telemetry.metrics
+    ).run()
+  }
+
   /// - Parameter eventLoop: where a stream lives that goes on over the socket; nil takes any.
   func bindSocket(on eventLoop: (any EventLoop)? = nil) async throws -> UDPSocket {
     try await UDPSocket.bind(to: configuration.localEndpoint, on: eventLoop ?? configuration.eventLoops)

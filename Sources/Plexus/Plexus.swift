@@ -107,6 +107,7 @@ public struct Plexus: Sendable {
     if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
     telemetry.tell(
       .joined(after: start.duration(to: MonotonicClock.now), byEmail: configuration.email != nil))
+    configuration.whenJoined()
   }
 
   /// Joins as an acceptor does: mail servers come and go, and whoever waits for days need not be started anew for that.

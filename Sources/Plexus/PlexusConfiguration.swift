@@ -51,6 +51,9 @@ public struct PlexusConfiguration: Sendable {
     case required = "require"
   }
 
+  /// Called each time the rendezvous is joined: from then on an acceptor can be met.
+  public var whenJoined: @Sendable () -> Void = {}
+
   /// Where passages' sockets live.
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

@@ -1,30 +1,30 @@
 import ArgumentParser
 import CLISupport
-import Glibc
+import LibC
 
 extension PlexusOptions {
   /// Adds what the file of `--config` says, if there is one; the command line wins.
   ///
   /// - Throws: ``CommandFailure`` that names the file and the line.
   func addingConfigurationFile() throws(CommandFailure) -> PlexusOptions {
-    guard let config else { return self }
+    guard let config = self.config else { return self }
     var fromFile = try Self.parse(configurationFile: config)
-    if emailPassword != nil || emailPasswordFile != nil {
+    if self.emailPassword != nil || self.emailPasswordFile != nil {
       // Two ways to give the same.
       (fromFile.emailPassword, fromFile.emailPasswordFile) = (nil, nil)
     }
     var merged = self
-    merged.accept = accept || fromFile.accept
-    merged.status = status || fromFile.status
-    merged.stdio = stdio || fromFile.stdio
+    merged.accept = self.accept || fromFile.accept
+    merged.status = self.status || fromFile.status
+    merged.stdio = self.stdio || fromFile.stdio
     // What to do with the passage is one choice: a file's is taken when the command line makes none.
-    if export.isEmpty, imports.isEmpty, !merged.stdio, execCommand == nil {
+    if self.export.isEmpty, self.imports.isEmpty, !merged.stdio, self.execCommand == nil {
       (merged.export, merged.imports) = (fromFile.export, fromFile.imports)
     } else {
       fromFile.execCommand = nil
     }
-    merged.stunServer = stunServer.isEmpty ? fromFile.stunServer : stunServer
-    merged.dhtBootstrap = dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : dhtBootstrap
+    merged.stunServer = self.stunServer.isEmpty ? fromFile.stunServer : self.stunServer
+    merged.dhtBootstrap = self.dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : self.dhtBootstrap
     for option in Self.singleOptions where merged[keyPath: option] == nil {
       merged[keyPath: option] = fromFile[keyPath: option]
     }

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The environment variables of a run, as a value so that tests can choose them.
 struct Environment: Sendable {
@@ -7,13 +7,9 @@ struct Environment: Sendable {
   /// The process' own.
   static var current: Environment {
     var variables: [String: String] = [:]
-    var next = environ
-    while let entry = next.pointee {
-      let text = String(cString: entry)
-      if let equals = text.firstIndex(of: "=") {
-        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-      }
-      next += 1
+    for entry in environmentVariables() {
+      guard let equals = entry.firstIndex(of: "=") else { continue }
+      variables[String(entry[..<equals])] = String(entry[entry.index(after: equals)...])
     }
     return Environment(variables: variables)
   }

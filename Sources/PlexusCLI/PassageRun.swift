@@ -38,7 +38,9 @@ struct PassageRun {
   }
 
   private func plexus(_ configuration: PlexusConfiguration) throws -> Plexus {
-    try Plexus(
+    var configuration = configuration
+    configuration.whenJoined = { ServiceManager.current?.ready() }
+    return try Plexus(
       repository: ApplicationRepository(path: settings.repositoryPath), host: settings.host,
       configuration: configuration, logger: logger)
   }
@@ -72,9 +74,26 @@ struct PassageRun {
       plexus: plexus, counterpart: counterpart, console: log, logger: logger, showsStatus: settings.showsStatus)
   }
 
+  /// Tells what a reload has found. Whoever invites is looked up in the repository as it is then, so there is nothing else to do.
+  private func reload() {
+    do {
+      let entries = try ApplicationRepository(path: settings.repositoryPath).entries(matching: .any, logger: logger)
+      for entry in entries {
+        guard let problem = entry.problem else { continue }
+        logger.warning("\(entry.name) cannot be used: \(problem)", metadata: ["event": "run.reloaded"])
+      }
+      let usable = entries.count { $0.problem == nil && !$0.hasPrivateKey }
+      logger.info(
+        "The repository holds \(usable) usable peer\(usable == 1 ? "" : "s")",
+        metadata: ["event": "run.reloaded", "peers": "\(usable)"])
+    } catch {
+      logger.error("The repository cannot be read: \(error)", metadata: ["event": "run.reloaded"])
+    }
+  }
+
   /// Whoever serves until a signal has done its work then.
   private func untilEnded(_ body: @Sendable @escaping () async throws -> Void) async throws {
-    try await untilSignal { [logger] signal in
+    try await untilSignal(reload: reload) { [logger] signal in
       logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
     } perform: {
       try await body()

@@ -1,6 +1,7 @@
 import ArgumentParser
+import BuildInformation
 import CLISupport
-import Glibc
+import LibC
 import Plexus
 
 /// `plexus` with options only: makes a passage.
@@ -11,13 +12,33 @@ struct PassageCommand: AsyncParsableCommand {
     discussion: """
       Run it on both machines: `plexus --accept …` on one, `plexus --peer-info OWNER/PIN …` on the other. Both learn their \
       public addresses by STUN, find each other over the DHT, or by email where the --email-… options are given, open their \
-      NATs, and start --exec-command with the addresses.
+      NATs, and start --exec-command with the addresses, or carry the services of --export and --import.
 
-      `plexus identity` makes and exchanges the identities that both need; `plexus explore` tells what the own network \
-      does and whether punching will work; `plexus advent` tells peers that you are there; `plexus serve` is the STUN server \
-      and DHT node for those who want their own. Each has a --help.
+      Both need an identity and the other's certificate (see plexus identity --help), and options that are always the same \
+      are best kept in a file:
+
+        app-id = demo
+        app-repo = /home/bob/identities
+        stun-server = stun.example.org, stun.example.net
+
+      Then one offers its ssh server to the other, or both start a program:
+
+        bob$ plexus --config bob.conf --accept --export 127.0.0.1:22
+        alice$ plexus ssh --config alice.conf bob@example.org/lab
+
+        bob$ plexus --config bob.conf --accept --exec-command ./payload
+        alice$ plexus --config alice.conf --peer-info bob@example.org/lab \\
+                 --exec-command ./payload --exec-args "%innerport% %alien%"
+
+      In the --exec-… options %innerip%, %innerport%, %outerip%, %outerport%, %peerip% and %peerport% stand for the own local, \
+      the own public and the peer's endpoint; %inner%, %outer% and %alien% for each as address:port; %hostid%, %hostmail%, \
+      %hostpin%, %peerid%, %peermail% and %peerpin% for the identities; %hostcert%, %hostkey% and %peercert% for their files; \
+      %secret% for a number that only the two know.
       """,
-    version: PlexusVersion.current)
+    version: """
+      \(BuildInformation.line(program: "plexus", version: PlexusVersion.current))
+      OpenDHT \(PlexusVersion.openDHT), OpenSSL \(PlexusVersion.openSSL)
+      """)
 
   @OptionGroup var options: PlexusOptions
 
@@ -39,8 +60,19 @@ struct PassageCommand: AsyncParsableCommand {
 /// `plexus` with a first word: what a person needs around the passage.
 struct ToolsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plexus",
+    commandName: "plexus", version: PassageCommand.configuration.version,
     subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self, SSHCommand.self])
+}
+
+/// All of `plexus` in one tree: what --help, the manual and the shells' completions show. Nothing is run by it.
+struct WholeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plexus", abstract: PassageCommand.configuration.abstract,
+    usage: "plexus [<options>]\nplexus <subcommand> [<options>]",
+    discussion: PassageCommand.configuration.discussion, version: PassageCommand.configuration.version,
+    subcommands: ToolsCommand.configuration.subcommands)
+
+  @OptionGroup var options: PlexusOptions
 }
 
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
@@ -50,8 +82,13 @@ struct ToolsCommand: AsyncParsableCommand {
     // Not one tree of commands: a root's options would swallow those of the same name behind a subcommand.
     let arguments = Array(CommandLine.arguments.dropFirst())
     let root: any ParsableCommand.Type =
-      ToolsCommand.configuration.subcommands.contains { $0.configuration.commandName == arguments.first }
-      ? ToolsCommand.self : PassageCommand.self
+      switch arguments.first {
+      // `plexus help serve`, and what the shells' completions and the manual are made of.
+      case "help", "--generate-completion-script", "--experimental-dump-help": WholeCommand.self
+      case let word where ToolsCommand.configuration.subcommands.contains { $0.configuration.commandName == word }:
+        ToolsCommand.self
+      default: PassageCommand.self
+      }
     do {
       var command = try root.parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -72,7 +109,9 @@ struct ToolsCommand: AsyncParsableCommand {
     let code = root.exitCode(for: error)
     guard !code.isSuccess else {
       // --help and --version end here.
-      print(root.fullMessage(for: error))
+      let (width, text) = (helpWidth(), root.fullMessage(for: error, columns: helpWidth()))
+      // Who asks for the help of a passage is told of the subcommands, too.
+      print(text == PassageCommand.helpMessage(columns: width) ? WholeCommand.helpMessage(columns: width) : text)
       return 0
     }
     // The first line is the error, the rest is usage that --help shows, too.

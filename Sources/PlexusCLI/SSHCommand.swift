@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLISupport
-import Glibc
 import Identity
+import LibC
 
 /// `plexus ssh`: ssh to a peer that exports its sshd, in one command.
 struct SSHCommand: AsyncParsableCommand {
@@ -24,7 +24,7 @@ struct SSHCommand: AsyncParsableCommand {
     _ = try Settings(
       PlexusOptions.parse(options + ["--peer-info", peer.description, "--stdio"]).addingConfigurationFile(),
       environment: .current)
-    let program = (try? readLink("/proc/self/exe")) ?? CommandLine.arguments[0]
+    let program = pathOfThisProgram() ?? CommandLine.arguments[0]
     let proxy = ([program] + options + ["--peer-info", peer.description, "--stdio"]).map(shellQuoted)
       .joined(separator: " ")
     let arguments =
@@ -53,13 +53,6 @@ struct SSHCommand: AsyncParsableCommand {
   static func alias(of peer: IdentityName) -> String {
     "plexus-"
       + String(peer.description.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") ? $0 : "_" })
-  }
-
-  private func readLink(_ path: String) throws -> String {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let count = readlink(path, &buffer, buffer.count - 1)
-    guard count > 0 else { throw CommandFailure(.system, "\(path) cannot be read") }
-    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 

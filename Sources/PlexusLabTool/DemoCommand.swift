@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Two hosts behind two port-restricted NATs find each other and talk.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLISupport
 import Datagrams
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Holds a path with delay, loss and a bottleneck up, for measuring by hand.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Plays the matrix of NATs in memory and prints what came out.

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// A file of the state folder, open and locked by flock(2) for as long as the value lives.
 package struct LockedFile: ~Copyable {

@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 import Logging
 import Rendezvous
 

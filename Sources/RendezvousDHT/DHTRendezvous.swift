@@ -1,6 +1,6 @@
 import Datagrams
-import Glibc
 import Identity
+import LibC
 import Logging
 import Rendezvous
 

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import Rendezvous
 
 /// A small text file of a cache folder, which nobody but its user can have written, replaced as a whole.
@@ -34,7 +34,7 @@ struct NodeCacheFile: Sendable {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
     while true {
-      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      let count = LibC.read(descriptor, &buffer, buffer.count)
       if count == 0 { return String(decoding: bytes, as: UTF8.self) }
       guard count > 0 else {
         if errno == EINTR { continue }
@@ -58,7 +58,7 @@ struct NodeCacheFile: Sendable {
     do throws(Failure) {
       var rest = Array(text.utf8)[...]
       while !rest.isEmpty {
-        let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        let count = rest.withUnsafeBytes { LibC.write(descriptor, $0.baseAddress, $0.count) }
         if count < 0 && errno == EINTR { continue }
         guard count > 0 else { throw failure("cannot be written") }
         rest = rest.dropFirst(count)

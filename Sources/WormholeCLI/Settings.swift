@@ -21,21 +21,21 @@ struct Settings: Sendable {
 
   /// - Throws: ``CommandFailure`` that names the option.
   init(_ options: WormholeOptions) throws(CommandFailure) {
-    switch options.purpose {
-    case "export": purpose = .exporting(try Self.services(options.service, form: "[NAME=]ADDRESS:PORT[/udp]"))
-    case "import": purpose = .importing(try Self.services(options.service, form: "[ADDRESS:]PORT[=NAME][/udp]"))
+    switch options.service.purpose {
+    case "export": purpose = .exporting(try Self.services(options.service.service, form: "[NAME=]ADDRESS:PORT[/udp]"))
+    case "import": purpose = .importing(try Self.services(options.service.service, form: "[ADDRESS:]PORT[=NAME][/udp]"))
     case let other?: throw CommandFailure(.usage, "--purpose is export or import, not \"\(other)\"")
     case nil:
       throw CommandFailure(.usage, "--purpose is missing: export where the service is, import where its clients are")
     }
-    gateway = try Self.endpoint(options.gateway, of: "gateway", example: "0.0.0.0:40001")
-    faraway = try Self.endpoint(options.faraway, of: "faraway", example: "203.0.113.7:40002")
+    gateway = try Self.endpoint(options.tunnel.gateway, of: "gateway", example: "0.0.0.0:40001")
+    faraway = try Self.endpoint(options.tunnel.faraway, of: "faraway", example: "203.0.113.7:40002")
     guard faraway.port > 0 else { throw CommandFailure(.usage, "--faraway needs the far end's port, not 0") }
     guard gateway.address.family == faraway.address.family else {
       throw CommandFailure(
         .usage, "--gateway and --faraway are both IPv4 or both IPv6, not \(gateway.address) and \(faraway.address)")
     }
-    if let obscure = options.obscure {
+    if let obscure = options.tunnel.obscure {
       // Not shown: it is a secret.
       guard let number = UInt64(obscure) else {
         throw CommandFailure(.usage, "--obscure is a decimal number of 64 bits")
@@ -44,11 +44,11 @@ struct Settings: Sendable {
     } else {
       secret = 0
     }
-    isRetrying = options.retry
-    showsStatus = options.status
-    logFile = options.logFile
+    isRetrying = options.tunnel.retry
+    showsStatus = options.log.status
+    logFile = options.log.logFile
     logLevel = .info
-    if let name = options.logLevel {
+    if let name = options.log.logLevel {
       guard let level = CLISupport.logLevel(named: name) else {
         throw CommandFailure(.usage, "--log-level is fatal, error, warning, info, debug or trace, not \"\(name)\"")
       }

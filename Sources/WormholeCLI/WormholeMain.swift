@@ -1,6 +1,7 @@
 import ArgumentParser
+import BuildInformation
 import CLISupport
-import Glibc
+import LibC
 import Logging
 
 /// `wormhole`: services through a tunnel between two UDP endpoints.
@@ -8,16 +9,19 @@ struct WormholeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wormhole",
     abstract: "Carry TCP and UDP services through a tunnel between two UDP endpoints, such as those of a punched hole.",
+    usage: "wormhole --purpose export|import [<options>]",
     discussion: """
       Run it on both machines, with --purpose export where the service is and --purpose import where its clients are:
 
-        wormhole --purpose export --service 127.0.0.1:22 --gateway 0.0.0.0:40001 --faraway 203.0.113.7:40002
-        wormhole --purpose import --service 127.0.0.1:2222 --gateway 0.0.0.0:40002 --faraway 198.51.100.9:40001
+        bob$ wormhole --purpose export --service 127.0.0.1:22 \\
+               --gateway 0.0.0.0:4001 --faraway 203.0.113.7:4002
+        alice$ wormhole --purpose import --service 127.0.0.1:2222 \\
+                 --gateway 0.0.0.0:4002 --faraway 198.51.100.9:4001
 
       It understands the C++ wormhole, and does more where both ends are this one: several services, by name and UDP ones, \
       and half-closed connections.
       """,
-    version: WormholeVersion.current)
+    version: BuildInformation.line(program: "wormhole", version: WormholeVersion.current))
 
   @OptionGroup var options: WormholeOptions
 
@@ -48,7 +52,7 @@ struct WormholeCommand: AsyncParsableCommand {
     let code = WormholeCommand.exitCode(for: error)
     guard !code.isSuccess else {
       // --help and --version end here.
-      print(WormholeCommand.fullMessage(for: error))
+      print(WormholeCommand.fullMessage(for: error, columns: helpWidth()))
       return 0
     }
     let message = WormholeCommand.message(for: error)

@@ -14,7 +14,7 @@ import Testing
     for option in ["--accept", "--app-id", "--app-name", "--punch-hops", "--exec-env", "--dht-network", "--config"] {
       #expect(help.output.contains(option))
     }
-    #expect(try plexus("--version").output.split(separator: ".").count == 3)
+    #expect(try plexus("--version").output.hasPrefix("plexus 0."))
     #expect(try plexus("identity", "--help").status == 0)
   }
 

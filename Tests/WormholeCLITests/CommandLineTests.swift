@@ -18,7 +18,7 @@ import Testing
     ] {
       #expect(help.output.contains(option))
     }
-    #expect(try wormhole(["--version"]).output.split(separator: ".").count == 3)
+    #expect(try wormhole(["--version"]).output.hasPrefix("wormhole 0."))
   }
 
   @Test(

@@ -30,6 +30,9 @@ typedef struct codht_public_key codht_public_key;
 /// Frees a text or a buffer that a function of this header gave.
 void codht_free(void *memory);
 
+/// The version of the OpenDHT library that is loaded; never freed.
+const char *codht_version(void);
+
 // MARK: Node
 
 typedef struct {

@@ -17,6 +17,9 @@ typedef struct csmime_certificate csmime_certificate;
 /// Frees a text or a buffer that a function of this header gave; texts that were secret are wiped with `csmime_wipe`.
 void csmime_free(void *memory);
 
+/// The version of the libcrypto that is loaded; never freed.
+const char *csmime_library_version(void);
+
 /// Wipes and frees a buffer.
 void csmime_wipe(void *memory, size_t length);
 

@@ -1,40 +1,11 @@
 import CProcess
-@preconcurrency import Dispatch
-import Glibc
+import LibC
 import Synchronization
 
 /// A payload program that was started.
 public struct PayloadProcess: Sendable {
   /// Its process id, which is its session's and process group's, too.
   public let processID: pid_t
-
-  /// Waits for the program's end and gives its exit status, or 128 and the signal that ended it.
-  ///
-  /// - Throws: `CancellationError` when the task is cancelled; the program goes on.
-  public func exitStatus() async throws -> Int32 {
-    let descriptor = plexus_pidfd_open(processID)
-    guard descriptor >= 0 else { throw CancellationError() }
-    let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())
-    return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        // Both the program's end and the task's cancellation cancel the source, whose handler runs exactly once.
-        source.setEventHandler { source.cancel() }
-        source.setCancelHandler { [processID] in
-          _ = close(descriptor)
-          var status: Int32 = 0
-          if waitpid(processID, &status, WNOHANG) == processID {
-            let signal = status & 0x7F
-            continuation.resume(returning: signal == 0 ? (status >> 8) & 0xFF : 128 + signal)
-          } else {
-            continuation.resume(throwing: CancellationError())
-          }
-        }
-        source.activate()
-      }
-    } onCancel: {
-      source.cancel()
-    }
-  }
 
   /// Until it executes its program, a child holds copies of all our descriptors. One start at a time makes sure that none
   /// still holds the port of a passage that was closed for the next.
@@ -77,13 +48,7 @@ public struct PayloadProcess: Sendable {
   private static func mergedEnvironment(_ additions: [String]) -> [String] {
     func name(_ variable: String) -> Substring { variable.prefix { $0 != "=" } }
     let replaced = Set(additions.map(name))
-    var inherited: [String] = []
-    var next = environ
-    while let variable = next.pointee {
-      inherited.append(String(cString: variable))
-      next += 1
-    }
-    return inherited.filter { !replaced.contains(name($0)) } + additions
+    return environmentVariables().filter { !replaced.contains(name($0)) } + additions
   }
 
   private static func withCStrings<Result>(

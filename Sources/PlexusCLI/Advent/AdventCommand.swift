@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLISupport
-import Glibc
 import Identity
+import LibC
 import Plexus
 
 /// `plexus advent`: presence notices, sent or received.
@@ -9,9 +9,13 @@ struct AdventCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "advent",
     abstract: "Tell a peer that you are there, or learn who is.",
+    usage: "plexus advent --forward|--receive [<options>]",
     discussion: """
       `--forward` sends a signed and encrypted notice to --peer-info and ends. `--receive` prints the OWNER/PIN of each peer whose \
       notice comes in, a line each, until SIGINT or SIGTERM. Both meet like `plexus` does: over the DHT, or by email.
+
+        bob$ plexus advent --receive --config bob.conf
+        alice$ plexus advent --forward --config alice.conf --peer-info bob@example.org/lab
       """)
 
   @OptionGroup var options: AdventOptions

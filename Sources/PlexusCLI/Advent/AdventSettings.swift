@@ -21,7 +21,7 @@ struct AdventSettings {
   /// Checks the options, and says of the first that is wrong what it should be.
   init(_ given: AdventOptions, environment: Environment) throws {
     let options = try given.merged()
-    switch (given.forward, given.receive, options.peerInfo) {
+    switch (given.meeting.forward, given.meeting.receive, options.peerInfo) {
     case (true, false, let peer?): direction = .forward(try IdentityName(peer))
     case (true, false, nil): throw Settings.missing("peer-info", "name the peer to tell as OWNER/PIN")
     case (false, true, let peer): direction = .receive(try peer.map(IdentityPattern.init) ?? .any)

@@ -9,9 +9,12 @@ struct ExploreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explore",
     abstract: "Tell what this network does and with whom punching works, within 1.6 seconds.",
+    usage: "plexus explore [<options>]",
     discussion: """
       Asks all STUN servers at once, over IPv4 and IPv6. One that knows RFC 5780 and has two addresses tells everything; two \
       plain ones tell whether the NAT is symmetric. Exits with 69 if none answers.
+
+        $ plexus explore --stun-server stun.example.org,stun.example.net
       """)
 
   @OptionGroup var options: ExploreOptions
@@ -22,7 +25,7 @@ struct ExploreCommand: AsyncParsableCommand {
     let report = try await settings.exploration.run { event in
       logger.debug("\(event.words)", metadata: ["event": "explore.\(event.name)"])
     }
-    if options.json {
+    if options.exploring.json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       print(String(decoding: try encoder.encode(report), as: UTF8.self))
@@ -35,6 +38,13 @@ struct ExploreCommand: AsyncParsableCommand {
 
 /// The options of `plexus explore`, in the spellings of `plexus`.
 struct ExploreOptions: ParsableArguments {
+  @OptionGroup(title: "EXPLORING") var exploring: ExploringOptions
+  @OptionGroup(title: "LOG AND CONFIGURATION") var log: LogOptions
+  @OptionGroup(title: "LOG AND CONFIGURATION") var file: ConfigurationFileOptions
+}
+
+/// What is explored, and how it is told.
+struct ExploringOptions: ParsableArguments {
   @Option(
     name: [.customLong("stun-server"), .customLong("udp-stun")],
     help: ArgumentHelp(
@@ -50,15 +60,4 @@ struct ExploreOptions: ParsableArguments {
 
   @Flag(help: "Print JSON for programs; docs/explore.md names the fields.")
   var json = false
-
-  @Option(help: ArgumentHelp("fatal, error, warning, info, debug or trace. (default: info)", valueName: "level"))
-  var logLevel: String?
-
-  @Option(help: ArgumentHelp("File to append the log to; %p is the process id.", valueName: "file"))
-  var logFile: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "File of `name = value` lines with options of plexus; those named here count.", valueName: "file"))
-  var config: String?
 }

@@ -14,11 +14,10 @@ struct ExploreSettings {
   /// Reads the options and the configuration file, which may be that of `plexus` as it is.
   init(_ options: ExploreOptions) throws {
     var given = try PlexusOptions.parse([])
-    given.stunServer = options.stunServer
-    given.stunClient = options.stunClient
-    given.logLevel = options.logLevel
-    given.logFile = options.logFile
-    given.config = options.config
+    given.stunServer = options.exploring.stunServer
+    given.stunClient = options.exploring.stunClient
+    given.log = options.log
+    given.file = options.file
     let merged = try given.addingConfigurationFile()
     guard !merged.stunServer.isEmpty else {
       throw Settings.missing(

@@ -9,7 +9,12 @@ struct IdentityCommand: ParsableCommand {
     discussion: """
       An identity is written OWNER/PIN: an email address by convention, and a name for one of its owner's machines \
       or uses. Each side makes an identity, exports its certificate, sends it to the other side, and imports the \
-      one it gets.
+      one it gets:
+
+        alice$ plexus identity new alice@example.org/desk --app-repo ~/identities
+        alice$ plexus identity export alice@example.org/desk --app-repo ~/identities \\
+                 --output alice.crt
+        bob$ plexus identity import alice.crt --app-repo ~/identities
       """,
     subcommands: [
       NewIdentity.self, ListIdentities.self, ShowIdentity.self, ExportIdentity.self, ImportIdentity.self,

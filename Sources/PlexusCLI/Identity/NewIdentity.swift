@@ -4,7 +4,8 @@ import Identity
 /// `plexus identity new OWNER/PIN`.
 struct NewIdentity: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "new", abstract: "Make an identity of your own: a private key and a certificate.")
+    commandName: "new", abstract: "Make an identity of your own: a private key and a certificate.",
+    usage: "plexus identity new <owner/pin> [<options>]")
 
   @Argument(help: ArgumentHelp("The new identity.", valueName: "owner/pin"))
   var name: String

@@ -1,6 +1,6 @@
 import ArgumentParser
 import CLISupport
-import Glibc
+import LibC
 import Logging
 import Plexus
 
@@ -9,16 +9,20 @@ struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
     abstract: "Be the STUN server and the DHT node that others' plexus needs.",
+    usage: "plexus serve [<options>]",
     discussion: """
       Run it on a machine that both sides can reach, and give both sides the options that it prints on standard output. It \
       serves until SIGINT or SIGTERM. UDP ports 3478, 3479 and 4222 must be open.
+
+        $ plexus serve --address 198.51.100.1 --address 198.51.100.2
+        --stun-server 198.51.100.1,198.51.100.2 --dht-bootstrap 198.51.100.1
       """)
 
   @OptionGroup var options: ServeOptions
 
   func run() async throws {
     let settings = try ServeSettings(options, environment: .current)
-    let logger = try ConsoleLog(path: options.logFile).logger(label: "plexus", level: settings.logLevel)
+    let logger = try ConsoleLog(path: options.log.logFile).logger(label: "plexus", level: settings.logLevel)
     try await untilSignal { signal in
       logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
     } perform: {
@@ -26,6 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
       for line in server.clientOptions { print(line.joined(separator: " ")) }
       // Whoever reads this through a pipe waits for it.
       fflush(nil)
+      ServiceManager.current?.ready()
       try await server.run()
     }
   }
@@ -33,6 +38,12 @@ struct ServeCommand: AsyncParsableCommand {
 
 /// The options of `plexus serve`.
 struct ServeOptions: ParsableArguments {
+  @OptionGroup(title: "SERVING") var serving: ServingOptions
+  @OptionGroup(title: "LOG") var log: LogOptions
+}
+
+/// What is served, and where.
+struct ServingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Address to serve on, repeated or with commas; two of one family test filtering too (RFC 5780). "
@@ -58,10 +69,4 @@ struct ServeOptions: ParsableArguments {
     help: ArgumentHelp(
       "Name or address by which others reach this machine, for the options that are printed.", valueName: "host"))
   var publicName: String?
-
-  @Option(help: ArgumentHelp("fatal, error, warning, info, debug or trace. (default: info)", valueName: "level"))
-  var logLevel: String?
-
-  @Option(help: ArgumentHelp("File to append the log to; %p is the process id.", valueName: "file"))
-  var logFile: String?
 }

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 extension Lab {
   /// Something that a machine needs for labs and does not have.

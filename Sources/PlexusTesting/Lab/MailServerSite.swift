@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 
 /// A real mail server, dovecot and postfix, as plain processes out of a folder of its own: for tests, as root.
 ///

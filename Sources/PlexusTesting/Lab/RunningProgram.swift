@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 extension Lab {
   /// How a program ended.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 import Subprocess
 
 /// Builds a ``Lab``, runs `body` in it, and takes it away, also when `body` throws or its task is cancelled, and even when

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// SplitMix64: a small random generator that repeats itself from its seed. Not for secrets.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {

@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 import Synchronization

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 extension MailLogin {
   /// The login of a configuration; a password file is read now.

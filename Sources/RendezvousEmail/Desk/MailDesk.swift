@@ -1,6 +1,6 @@
 import FoundationEssentials
-import Glibc
 import Identity
+import LibC
 import Logging
 import Rendezvous
 import Synchronization

@@ -1,6 +1,6 @@
 import FoundationEssentials
-import Glibc
 import Identity
+import LibC
 
 /// A mail as it goes to the SMTP server.
 struct OutgoingMail: Sendable {

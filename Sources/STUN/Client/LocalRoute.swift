@@ -1,12 +1,12 @@
 import Datagrams
-import Glibc
+import LibC
 
 /// The address from which this host's datagrams to some other host leave.
 package enum LocalRoute {
   /// Asks the routing table by connecting a throw-away UDP socket, which sends nothing; nil if no route is known.
   package static func localAddress(towards remote: Endpoint) -> IPAddress? {
     let family = remote.address.family == .v4 ? AF_INET : AF_INET6
-    let descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let descriptor = socket(family, datagramSocketType | closeOnExecution, 0)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     switch remote.address {

@@ -1,6 +1,6 @@
 import DatagramSockets
 import Datagrams
-import Glibc
+import LibC
 import NIOCore
 
 /// STUN over real sockets: the thin drivers of ``NetworkExplorer`` and ``MappingKeeper``.

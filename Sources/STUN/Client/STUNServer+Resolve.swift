@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 
@@ -58,7 +58,7 @@ extension STUNServer {
   private static func lookUp(_ name: HostAndPort, family: IPAddress.Family) -> Result<IPAddress, STUNError> {
     var hints = addrinfo()
     hints.ai_family = family == .v4 ? AF_INET : AF_INET6
-    hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+    hints.ai_socktype = datagramSocketType
     var found: UnsafeMutablePointer<addrinfo>?
     let status = getaddrinfo(name.host, nil, &hints, &found)
     guard status == 0, let first = found else {

@@ -1,8 +1,8 @@
 import CDatagramSockets
 import DatagramSockets
 import Datagrams
-import Glibc
 import HeapModule
+import LibC
 import NIOCore
 
 /// Carries the connections of one UDP socket: reads its datagrams, sends theirs, wakes them up. Lives on the event loop.

@@ -1,5 +1,5 @@
 import Datagrams
-import Glibc
+import LibC
 
 /// CUBIC (RFC 9438) with slow start and pacing at 1.25 times the window a round trip: what the rest of the world runs, to measure
 /// against.

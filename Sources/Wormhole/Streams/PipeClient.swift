@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 
@@ -9,8 +9,9 @@ extension WormholeImporter {
   ///   - input: Where the client's bytes come from: a pipe, socket or terminal. It is duplicated.
   ///   - output: Where the service's bytes go; the same.
   ///   - service: Which of the far end's services; its address is of no meaning.
-  /// - Throws: ``WormholeError`` when a descriptor cannot be waited on, as is so for a file.
+  /// - Throws: ``WormholeError`` when a descriptor cannot be waited on, as is so for a file and for /dev/null.
   public func carry(input: CInt, output: CInt, to service: ImportedService) async throws {
+    guard Self.canBeAwaited(input), Self.canBeAwaited(output) else { throw Self.refusal("one is a device") }
     let pair = (dup(input), dup(output))
     let bootstrap = NIOPipeBootstrap(group: eventLoop)
       .channelOption(.autoRead, value: false)
@@ -28,15 +29,26 @@ extension WormholeImporter {
     do {
       channel = try await bootstrap.takingOwnershipOfDescriptors(input: pair.0, output: pair.1).get()
     } catch {
-      Glibc.close(pair.0)
-      Glibc.close(pair.1)
-      throw WormholeError(
-        .notListening, "cannot carry standard input and output: \(error); let them be pipes, sockets or a terminal")
+      LibC.close(pair.0)
+      LibC.close(pair.1)
+      throw Self.refusal("\(error)")
     }
     try await withTaskCancellationHandler {
       try await channel.closeFuture.get()
     } onCancel: {
       channel.close(promise: nil)
     }
+  }
+
+  /// NIO refuses files by itself, but takes every device for a terminal, and traps when there is nothing to wait for.
+  private static func canBeAwaited(_ descriptor: CInt) -> Bool {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return false }
+    return status.st_mode & S_IFMT != S_IFCHR || isatty(descriptor) == 1
+  }
+
+  private static func refusal(_ reason: String) -> WormholeError {
+    WormholeError(
+      .notListening, "cannot carry standard input and output: \(reason); let them be pipes, sockets or a terminal")
   }
 }

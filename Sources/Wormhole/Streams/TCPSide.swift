@@ -1,5 +1,5 @@
 import DequeModule
-import Glibc
+import LibC
 import NIOCore
 
 /// A TCP connection of this machine as the local side of a stream: the last handler of its channel.

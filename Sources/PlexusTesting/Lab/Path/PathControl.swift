@@ -1,5 +1,5 @@
 import CTun
-import Glibc
+import LibC
 import Synchronization
 
 /// What a path's loop and its owner tell each other.

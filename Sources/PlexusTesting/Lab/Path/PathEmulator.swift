@@ -1,5 +1,5 @@
 import CTun
-import Glibc
+import LibC
 
 /// A `PathLoop` that runs on its thread from `init` to `stop()`.
 final class PathEmulator: Sendable {

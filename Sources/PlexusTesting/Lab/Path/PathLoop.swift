@@ -1,6 +1,6 @@
 import CTun
 import Datagrams
-import Glibc
+import LibC
 
 /// Carries packets between two TUN devices through a queue each way, on a thread of its own, until it is told to stop.
 ///
@@ -76,13 +76,13 @@ struct PathLoop: ~Copyable {
   private static func read(_ tun: Int32, into queue: inout PathQueue) {
     for _ in 0..<batch {
       // The clock is read for each, because all before it took time.
-      guard queue.accept(at: now(), { Glibc.read(tun, $0.baseAddress, $0.count) }) else { return }
+      guard queue.accept(at: now(), { LibC.read(tun, $0.baseAddress, $0.count) }) else { return }
     }
   }
 
   private static func write(_ tun: Int32, from queue: inout PathQueue) {
     for _ in 0..<batch {
-      guard queue.deliver(at: now(), { Glibc.write(tun, $0.baseAddress, $0.count) == $0.count }) else { return }
+      guard queue.deliver(at: now(), { LibC.write(tun, $0.baseAddress, $0.count) == $0.count }) else { return }
     }
   }
 

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 extension EmulatedPath {
   /// What this machine lacks for paths: a program, or the right to make TUN devices in network namespaces, which is really tried.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import LibC
 import Subprocess
 
 /// Makes two hosts with a path between them, runs `body`, and takes them away, also when `body` throws or its task is cancelled, and

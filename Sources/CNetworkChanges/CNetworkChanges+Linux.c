@@ -1,6 +1,5 @@
 #include "CNetworkChanges.h"
 
-#ifdef __linux__
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -17,6 +16,3 @@ int plexus_network_changes_open(void) {
   close(descriptor);
   return -1;
 }
-#else
-int plexus_network_changes_open(void) { return -1; }
-#endif

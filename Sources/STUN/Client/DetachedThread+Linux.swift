@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Work that blocks and cannot be cancelled, on a thread that nobody waits for.
 ///

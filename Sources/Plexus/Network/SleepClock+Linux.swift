@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Notices that the machine was suspended: one clock goes on then, the other does not.
 struct SleepClock {
