@@ -11,7 +11,7 @@ public struct PathConfiguration: Hashable, Sendable {
   public var lowHopLimitPeriod: Duration = .seconds(3)
 
   /// How many datagrams are sent at most to find ports that a symmetric NAT does not tell. 1,750 against 256 open ports miss in one case of a thousand; the rest is
-  /// for peers that start late.
+  /// for peers that start late. 0 looks with ordinary checks only.
   public var maximumAssistance = 2400
 
   /// The defaults.

@@ -76,7 +76,7 @@ public struct PathFinder: Sendable {
 
   /// How many more sockets are wanted, of IPv4 and on any port.
   public var wantedSockets: Int {
-    guard outcome == nil, assistant.next != nil, !assistant.areComplete else { return 0 }
+    guard outcome == nil, assistant.hasStarted, assistant.next != nil, !assistant.areComplete else { return 0 }
     return max(0, assistant.sockets - (bases.count - ownBases))
   }
 
@@ -295,7 +295,8 @@ public struct PathFinder: Sendable {
     if list.pairs.contains(where: \.isValid) { return .pathLost }
     if firstContact != nil { return .oneWay }
     if plan.isHopeless { return .bothSymmetric }
-    return plan.isWithoutAssistance ? .peerSilent : .portNotFound
+    if plan.isWithoutAssistance { return .peerSilent }
+    return configuration.maximumAssistance > 0 ? .portNotFound : .notInTurn
   }
 }
 

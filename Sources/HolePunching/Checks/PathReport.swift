@@ -78,6 +78,8 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case bothSymmetric
     /// One NAT is symmetric, and none of its ports was found.
     case portNotFound
+    /// One NAT is symmetric, and this was no time to look for its ports.
+    case notInTurn
     /// The peer is heard and does not hear us.
     case oneWay
     /// A path worked, but both sides could not agree on one.
@@ -112,6 +114,9 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case .portNotFound:
       "one NAT is symmetric, and none of its ports was found with \(counters.guesses) of \(counters.sent) datagrams in "
         + "\(seconds): try again, or have one of the routers forward a UDP port"
+    case .notInTurn:
+      "one NAT is symmetric, and to find its ports takes thousands of datagrams, for which this was no time: another such search was "
+        + "going on, or the last one to this peer failed a moment ago; try again later"
     case .oneWay:
       "the peer was heard \(counters.heard) times in \(seconds) but did not confirm that it hears us: a firewall on the way may drop "
         + "our datagrams; try another local port"

@@ -15,6 +15,8 @@ struct Assistant: Sendable {
   private let bound: Int
   /// When the next datagram is due; nil when there is nothing (more) to do.
   private(set) var next: Instant?
+  /// Whether the ordinary checks had their chance: its sockets are opened then, and not before.
+  private(set) var hasStarted = false
   /// How many were sent.
   private(set) var count = 0
   /// Whether no more sockets are to be had.
@@ -26,6 +28,7 @@ struct Assistant: Sendable {
     lowHopLimit = configuration.lowHopLimit
     bound = configuration.maximumAssistance
     switch plan.assistance {
+    case _ where configuration.maximumAssistance <= 0: next = nil
     case .none: next = nil
     case .open, .mirror: next = start
     case .spray(_, let guesses):
@@ -50,6 +53,7 @@ struct Assistant: Sendable {
   /// - Parameter available: how many of its ``sockets`` are open.
   mutating func takeDue(available: Int, now: Instant) -> Shot? {
     guard let due = next, due <= now else { return nil }
+    hasStarted = true
     guard count < bound else {
       next = nil
       return nil
