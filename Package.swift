@@ -37,6 +37,7 @@ let package = Package(
     .library(name: "Plexus", targets: ["Plexus"]),
     .library(name: "Tubus", targets: ["Tubus"]),
     .library(name: "Wormhole", targets: ["Wormhole"]),
+    .library(name: "SecureStreams", targets: ["SecureStreams"]),
     .library(name: "PlexusTesting", targets: ["PlexusTesting"]),
     .executable(name: "plexus", targets: ["PlexusCLI"]),
     .executable(name: "wormhole", targets: ["WormholeCLI"]),
@@ -116,13 +117,20 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "X509", package: "swift-certificates"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
       ], swiftSettings: strict),
+    // TLS between two identities over any stream channel: certificates pinned to the repository.
+    .target(
+      name: "SecureStreams",
+      dependencies: ["Identity", nio, nioSSL, .product(name: "NIOTLS", package: "swift-nio"), crypto],
+      swiftSettings: strict),
+    // Where the kernel tells that an address or a route has changed.
+    .target(name: "CNetworkChanges"),
     // What posix_spawn can do and Swift's Glibc module does not show.
     .target(name: "CProcess"),
     .target(
       name: "Plexus",
       dependencies: [
-        "Tubus", "Wormhole", nio, nioPosix,
-        "CProcess",
+        "Tubus", "Wormhole", "SecureStreams", nio, nioPosix,
+        "CProcess", "CNetworkChanges", crypto,
         "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
         "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
@@ -194,6 +202,9 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "SecureStreamsTests",
+      dependencies: ["SecureStreams", "Tubus", "Identity", "Datagrams", nio, nioPosix, nioSSL], swiftSettings: strict),
     .testTarget(
       name: "WormholeTests",
       dependencies: ["Wormhole", "Tubus", "Datagrams", "DatagramSockets", "PlexusTesting", logging, nio, nioPosix],

@@ -5,7 +5,8 @@ import Identity
 
 /// An open way for UDP datagrams between two peers: who is at its ends, where, and the socket that holds it open.
 ///
-/// Whoever gets a passage owns its socket: it is taken over, or closed, or handed to a payload program by ``start(_:)``.
+/// Whoever gets a passage owns its socket: it becomes a stream by ``openStream()``, is taken over, or closed, or handed to a payload
+/// program by ``start(_:)``.
 public struct Passage: Sendable {
   /// Who is at the ends, and where.
   public let description: PassageDescription
@@ -13,7 +14,15 @@ public struct Passage: Sendable {
   public let socket: UDPSocket
   /// The round trip that the handshake saw, if it saw one whole.
   public let roundTrip: Duration?
-  let telemetry: Telemetry
+  /// Whether a stream over it is encrypted: both sides are this implementation, and want streams.
+  public let isSecurable: Bool
+  let role: PunchRole
+  let plexus: Plexus
+  let identity: PeerIdentity
+  /// The stream that both ends want to carry on over it.
+  let continues: StreamToken?
+
+  var telemetry: Telemetry { plexus.telemetry }
 
   /// Closes the socket and starts a program that binds the same port at once.
   ///

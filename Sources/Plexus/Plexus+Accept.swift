@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import HolePunching
 import Identity
+import NIOCore
 import Rendezvous
 import RendezvousDHT
 import STUN
@@ -33,6 +34,11 @@ extension Plexus {
           }
           try await joinPatiently(rendezvous)
           for try await invitation in rendezvous.invitations(application: configuration.application, from: pattern) {
+            if let path = path(of: invitation) {
+              // Its slot is taken already.
+              group.addTask { await carryOn(path, for: invitation, over: rendezvous) }
+              continue
+            }
             group.addTask {
               await slots.run(for: invitation.peer.name, waiting: Self.patience) {
                 await serve(invitation, over: rendezvous, perform: perform)
@@ -76,8 +82,10 @@ extension Plexus {
   }
 
   /// A socket for one passage, and its public endpoint.
-  private func boundSocket() async throws -> (socket: UDPSocket, mapping: MappingReport) {
-    let socket = try await bindSocket()
+  private func boundSocket(
+    on eventLoop: (any EventLoop)? = nil
+  ) async throws -> (socket: UDPSocket, mapping: MappingReport) {
+    let socket = try await bindSocket(on: eventLoop)
     do {
       return (socket, try await publicMapping(of: socket))
     } catch {
@@ -102,17 +110,43 @@ extension Plexus {
     }
   }
 
-  private func passage(for invitation: Invitation, over rendezvous: any Rendezvous) async throws -> Passage {
+  /// The stream of ours that an invitation wants to carry on.
+  private func path(of invitation: Invitation) -> StreamPath? {
+    guard canContinueStreams else { return nil }
+    let supplement = PassageSupplement(text: invitation.reference.supplement.text)
+    return streams.path(supplement.continues, of: invitation.peer.name)
+  }
+
+  /// Carries a stream on over a new passage to the peer. Where that fails, the peer invites again.
+  private func carryOn(_ path: StreamPath, for invitation: Invitation, over rendezvous: any Rendezvous) async {
+    let start = MonotonicClock.now
+    let peer = invitation.peer.name
+    telemetry.tell(.inviteReceived(peer: peer, endpoint: invitation.reference.endpoint))
+    do {
+      let passage = try await passage(for: invitation, over: rendezvous, continuing: path)
+      try await path.move(to: passage)
+      telemetry.tell(
+        .pathRenewed(peer: peer, remote: passage.description.alien, after: start.duration(to: MonotonicClock.now)))
+    } catch is CancellationError {
+    } catch {
+      telemetry.tell(.passageFailed(peer: peer, role: .accepting, error: PlexusError(error)))
+    }
+  }
+
+  private func passage(
+    for invitation: Invitation, over rendezvous: any Rendezvous, continuing path: StreamPath? = nil
+  ) async throws -> Passage {
     let (socket, mapping): (UDPSocket, MappingReport)
     do {
-      (socket, mapping) = try await boundSocket()
+      try checkSecurity(of: invitation.peer, offering: invitation.reference)
+      (socket, mapping) = try await boundSocket(on: path?.channel.eventLoop)
     } catch {
       // The peer would wait for a minute otherwise.
       if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
       throw error
     }
     do {
-      let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
+      let own = try reference(at: mapping.publicEndpoint, continuing: path?.token)
       let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
       return try await withThrowingTaskGroup(of: Passage?.self) { group in
         // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.

@@ -12,26 +12,28 @@ extension Plexus {
   /// - Parameter name: a peer whose certificate is in the repository.
   /// - Throws: ``PlexusError`` that says in one sentence why there is no passage, or `CancellationError`.
   public func invite(_ name: IdentityName) async throws -> Passage {
-    do { return try await passage(to: name) } catch {
+    do { return try await passage(to: name, continuing: nil) } catch {
       let error = PlexusError.describing(error)
       if let error = error as? PlexusError { telemetry.countFailure(error, of: .inviting) }
       throw error
     }
   }
 
-  private func passage(to name: IdentityName) async throws -> Passage {
+  /// - Parameter path: the stream that is to go on over the passage, if the peer still knows it.
+  func passage(to name: IdentityName, continuing path: StreamPath?) async throws -> Passage {
     let start = MonotonicClock.now
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
-    let socket = try await bindSocket()
+    let socket = try await bindSocket(on: path?.channel.eventLoop)
     do {
       let passage = try await withRendezvous(port: dhtPort) { rendezvous in
         // The rendezvous is joined while STUN runs: neither needs the other.
         async let joined: Void = join(rendezvous, toInvite: peer)
         let mapping = try await publicMapping(of: socket)
         try await joined
-        let own = try Reference(endpoint: mapping.publicEndpoint, puzzle: .random(in: .min ... .max))
+        let own = try reference(at: mapping.publicEndpoint, continuing: path?.token)
         let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: socket, mapping: mapping)
+        try checkSecurity(of: peer, offering: theirs)
         return try await punch(
           Exchange(peer: peer, own: own, theirs: theirs), on: socket, as: .inviting, mapping: mapping)
       }

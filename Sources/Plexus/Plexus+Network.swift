@@ -1,13 +1,38 @@
 import DatagramSockets
 import Datagrams
 import HolePunching
+import Identity
+import NIOCore
 import Rendezvous
 import STUN
 
 extension Plexus {
-  func bindSocket() async throws -> UDPSocket {
-    try await UDPSocket.bind(to: configuration.localEndpoint, on: configuration.eventLoops)
+  /// - Parameter eventLoop: where a stream lives that goes on over the socket; nil takes any.
+  func bindSocket(on eventLoop: (any EventLoop)? = nil) async throws -> UDPSocket {
+    try await UDPSocket.bind(to: configuration.localEndpoint, on: eventLoop ?? configuration.eventLoops)
   }
+
+  /// What the peer is told: where we are, and what goes beyond that.
+  func reference(at endpoint: Endpoint, continuing token: StreamToken?) throws -> Reference {
+    try Reference(
+      endpoint: endpoint, puzzle: .random(in: .min ... .max),
+      supplement: .text(PassageSupplement(continues: token).text),
+      offersSecureStream: configuration.purpose == .streams)
+  }
+
+  /// Refuses a peer whose stream would not be encrypted, where that is required.
+  func checkSecurity(of peer: PeerIdentity, offering theirs: Reference) throws(PlexusError) {
+    guard configuration.purpose == .streams, configuration.security == .required, !theirs.offersSecureStream else {
+      return
+    }
+    throw PlexusError(
+      .notSecure,
+      "\(peer.name) cannot encrypt the stream: it runs a C++ tool, an early release of Plexus, or a payload program",
+      advice: "let it use --export or --import of a present release, or allow it by --secure=prefer")
+  }
+
+  /// Whether a stream over a passage can be carried on by another: not where the port is fixed, which the old one holds.
+  var canContinueStreams: Bool { configuration.purpose == .streams && configuration.localEndpoint.port == 0 }
 
   /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
   func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
@@ -53,6 +78,7 @@ extension Plexus {
         host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: mapping.publicEndpoint,
         alien: exchange.theirs.endpoint, secret: exchange.secret,
         files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
-      socket: socket, roundTrip: result.roundTrip, telemetry: telemetry)
+      socket: socket, roundTrip: result.roundTrip, isSecurable: exchange.isSecurable, role: role, plexus: self,
+      identity: exchange.peer, continues: exchange.continues)
   }
 }

@@ -24,6 +24,8 @@ public struct Plexus: Sendable {
   let identity: OwnIdentity
   let telemetry: Telemetry
   let directory: STUNDirectory
+  /// Streams that a peer may carry on over a new passage; all copies share it.
+  let streams = StreamRegistry()
 
   /// Reads the own identity.
   ///

@@ -30,6 +30,27 @@ public struct PlexusConfiguration: Sendable {
   /// How many invitations an acceptor serves at once; more wait for their turn.
   public var maximumAttempts = 256
 
+  /// What passages are made for; the peer is told, so that both know whether a stream over them is encrypted.
+  public var purpose = Purpose.streams
+  /// Whether streams may go unencrypted to peers that cannot encrypt them.
+  public var security = Security.preferred
+
+  /// What passages are made for.
+  public enum Purpose: Sendable {
+    /// ``Passage/openStream()``, ``Plexus/export(_:to:)`` and ``Plexus/import(_:from:)``.
+    case streams
+    /// A payload program, or datagrams of the caller's own.
+    case datagrams
+  }
+
+  /// Whether streams may go unencrypted.
+  public enum Security: String, Sendable, CaseIterable {
+    /// Encrypted wherever the peer can; to C++ tools and payload programs streams are only obscured.
+    case preferred = "prefer"
+    /// Encrypted, or not at all.
+    case required = "require"
+  }
+
   /// Where passages' sockets live.
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

@@ -3,6 +3,8 @@ import HolePunching
 import Identity
 import Rendezvous
 import STUN
+import SecureStreams
+import Tubus
 
 extension PlexusError {
   /// Says in the facade's terms what a module below has thrown.
@@ -19,6 +21,10 @@ extension PlexusError {
       self.init(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, "\(error)", cause: error)
     case let error as PunchFailure:
       self.init(.peerNotReached, "\(error)", cause: error)
+    case let error as SecureStreamError:
+      self.init(Code(error.code), "\(error)", cause: error)
+    case let error as TubusEnding:
+      self.init(.streamBroken, "\(error)", cause: error)
     default:
       self.init(.other, "\(error)", cause: error)
     }
@@ -48,6 +54,14 @@ extension PlexusError {
 }
 
 extension PlexusError.Code {
+  fileprivate init(_ code: SecureStreamError.Code) {
+    switch code {
+    case .unusableIdentity: self = .unusableIdentity
+    case .notAuthenticated, .otherApplication: self = .notAuthenticated
+    case .broken: self = .streamBroken
+    }
+  }
+
   fileprivate init(_ code: RendezvousError.Code) {
     switch code {
     case .notJoined, .notAdmitted: self = .rendezvousUnreachable

@@ -28,6 +28,12 @@ public struct PlexusError: Error, Sendable, CustomStringConvertible {
     case peerNotReached
     /// As many peers as possible are being served.
     case busy
+    /// The peer cannot encrypt a stream, and encryption is required.
+    case notSecure
+    /// Whoever is at the far end did not prove to be the peer.
+    case notAuthenticated
+    /// A stream could not be opened, or broke.
+    case streamBroken
     /// The payload program could not be started.
     case payloadNotStarted
     /// Something that has no kind of its own; the description says what.

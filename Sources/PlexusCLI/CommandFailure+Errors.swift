@@ -22,7 +22,8 @@ extension PlexusError.Code {
     case .invalidOption: .usage
     case .unreadableFile: .noInput
     case .unknownPeer, .unusableIdentity: .configuration
-    case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached, .busy:
+    case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached, .busy,
+      .notSecure, .notAuthenticated, .streamBroken:
       .unavailable
     case .portTaken, .payloadNotStarted, .other: .system
     }

@@ -133,6 +133,12 @@ struct PlexusOptions: ParsableArguments {
   @Flag(help: "Instead of a program: one connection to the peer's first service over standard input and output.")
   var stdio = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Whether --export, --import and --stdio must be encrypted: require refuses C++ tools and payload programs, whose streams are "
+        + "only obscured. (default: prefer)", valueName: "prefer|require"))
+  var secure: String?
+
   @Flag(help: "Show connected peers, streams, bytes and rates of --export or --import.")
   var status = false
 

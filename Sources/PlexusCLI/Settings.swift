@@ -150,6 +150,15 @@ extension PlexusConfiguration {
       guard hops > 0 else { throw CommandFailure(.usage, "--punch-hops is a number from 1 to 255, not 0") }
       punchHops = hops
     }
+    let isForServices = !options.export.isEmpty || !options.imports.isEmpty || options.stdio
+    purpose = isForServices ? .streams : .datagrams
+    if let security = try Settings.value(options.secure, of: "secure", "prefer or require", Security.init) {
+      guard isForServices else {
+        throw CommandFailure(
+          .usage, "--secure is for --export, --import and --stdio: what a payload program sends is its own affair")
+      }
+      self.security = security
+    }
     if !options.dhtBootstrap.isEmpty {
       dht.bootstrap = try Settings.hosts(options.dhtBootstrap, of: "dht-bootstrap")
     }

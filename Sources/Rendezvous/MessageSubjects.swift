@@ -9,6 +9,9 @@ public struct MessageSubjects: Hashable, Sendable {
   /// Acceptor to inviter: why it cannot serve. Our extension; the reference never looks there.
   public var decline: String
 
+  /// The word for the companions of messages of this kind. Our extension as well.
+  public func companion(of subject: String) -> String { "\(subject)-companion" }
+
   /// The words of the reference.
   public init(
     invite: String = "invite", accept: String = "accept", advent: String = "advent", decline: String = "decline"

@@ -193,6 +193,7 @@ public actor DHTRendezvous: Rendezvous {
     guard case .running(let node, _) = phase else { return }
     desk(for: application, on: node).prepare()
     node.warm(key(to: peer, application, subjects.invite))
+    node.warm(key(to: peer, application, subjects.companion(of: subjects.invite)))
   }
 
   /// Puts the invite and waits for what the peer says.
@@ -207,7 +208,9 @@ public actor DHTRendezvous: Rendezvous {
     let attempt = InviteAttempt(
       peer: peer, reference: reference, node: node, desk: desk(for: application, on: node),
       inbox: ValueInbox(logger: logger), sealer: sealer, memory: memory,
-      key: key(to: peer, application, subjects.invite), logger: logger, firstID: id,
+      key: key(to: peer, application, subjects.invite),
+      companionKey: key(to: peer, application, subjects.companion(of: subjects.invite)), own: own.certificateID,
+      application: application, unixSeconds: unixSeconds, logger: logger, firstID: id,
       nextID: { try numbers.take(atLeast: $0, now: unixSeconds()) })
     let answer = try await withThrowingTaskGroup { group in
       group.addTask { try await attempt.run() }
@@ -232,7 +235,7 @@ public actor DHTRendezvous: Rendezvous {
   /// The desk of an application, made when it is first needed.
   private func desk(for application: String, on node: DHTNode) -> AnswerDesk {
     if let desk = desks[application] { return desk }
-    let keys = [subjects.accept, subjects.decline].map { subject in
+    let keys = [subjects.accept, subjects.companion(of: subjects.accept), subjects.decline].map { subject in
       DHTKey(recipient: own.certificateID, application: application, subject: subject)
     }
     let desk = AnswerDesk(node: node, keys: keys)
@@ -282,28 +285,31 @@ public actor DHTRendezvous: Rendezvous {
   }
 
   /// Puts the answer where the inviter looks, and again by ``PutPlan``.
+  ///
+  /// Who sent a companion and gets a supplement gets it in a companion, and no line: so both know by which of the two they meet.
   public func answer(_ invitation: Invitation, with answer: Answer) throws {
     let node = try runningNode()
-    let line: String
-    let subject: String
-    switch answer {
-    case .accept(let reference): (line, subject) = (reference.line, subjects.accept)
-    case .decline(let reason):
-      line = DeclineNotice(reason: reason, puzzle: invitation.reference.puzzle).line
-      subject = subjects.decline
-    }
+    let (text, subject) = text(of: answer, to: invitation)
     let sealer = sealer
     let key = key(to: invitation.peer, invitation.application, subject)
-    let first = try sealer.seal(line, to: invitation.peer, id: invitation.id)
-    node.put(first, at: key)
-    keep {
-      let start = ContinuousClock.now
-      for step in PutPlan.steps where step.after > .zero {
-        guard (try? await Task.sleep(until: start + step.after, clock: .continuous)) != nil else { return }
-        // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
-        guard let value = try? sealer.reseal(first, id: first.id, edition: step.edition) else { return }
-        node.put(value, at: key)
+    let first = try sealer.seal(text, to: invitation.peer, id: invitation.id)
+    keep { try? await node.putByPlan(first, at: key, sealer: sealer) }
+  }
+
+  private func text(of answer: Answer, to invitation: Invitation) -> (text: String, subject: String) {
+    switch answer {
+    case .accept(let reference):
+      let companion = CompanionMessage(
+        .accept(question: invitation.reference.puzzle),
+        binding: CompanionMessage.Binding(
+          sender: own.certificateID, recipient: invitation.peer.certificateID, application: invitation.application,
+          invite: invitation.id), time: unixSeconds(), reference: reference)
+      guard invitation.reference.supplement.text != nil, let text = companion.text else {
+        return (reference.line, subjects.accept)
       }
+      return (text, subjects.companion(of: subjects.accept))
+    case .decline(let reason):
+      return (DeclineNotice(reason: reason, puzzle: invitation.reference.puzzle).line, subjects.decline)
     }
   }
 

@@ -15,6 +15,12 @@ struct InviteAttempt: Sendable {
   let memory: ReplayMemory
   /// Where the peer looks for invites.
   let key: DHTKey
+  /// Where it looks for their companions, if it knows of them.
+  let companionKey: DHTKey
+  /// Whom companions are from and for, and when.
+  let own: CertificateID
+  let application: String
+  let unixSeconds: @Sendable () -> UInt64
   let logger: Logger
   let firstID: UInt64
   /// Gives a number for the invite to go under from the one given on.
@@ -36,6 +42,7 @@ struct InviteAttempt: Sendable {
     desk.register(inbox, for: firstID)
     defer { desk.unregister(inbox) }
     return try await withThrowingTaskGroup(of: Answer?.self) { group in
+      if reference.supplement.text != nil { group.addTask { try await sendCompanion() } }
       group.addTask {
         try await send(value)
         // The plan is done: from here on it is waited for.
@@ -86,6 +93,22 @@ struct InviteAttempt: Sendable {
       metadata: ["event": "dht.invite-later-number", "id": "\(later.id)"])
     desk.register(inbox, for: later.id)
     node.put(later, at: key)
+  }
+
+  /// Puts the companion under the first number. Whoever takes that number, or a later one is needed: what the line says will do.
+  private func sendCompanion() async throws -> Answer? {
+    let companion = CompanionMessage(.invite, binding: binding(isOurs: true), time: unixSeconds(), reference: reference)
+    if let text = companion.text {
+      try await node.putByPlan(sealer.seal(text, to: peer, id: firstID), at: companionKey, sealer: sealer)
+    }
+    try await Task.sleep(for: .seconds(24 * 3600))
+    return nil
+  }
+
+  private func binding(isOurs: Bool) -> CompanionMessage.Binding {
+    CompanionMessage.Binding(
+      sender: isOurs ? own : peer.certificateID, recipient: isOurs ? peer.certificateID : own, application: application,
+      invite: firstID)
   }
 
   /// Puts the value, and again under another number if somebody else's value has that one: nodes keep the first.
@@ -171,10 +194,22 @@ struct InviteAttempt: Sendable {
       guard notice.puzzle == reference.puzzle else { throw .malformed("it declines another invite") }
       return .decline(notice.reason)
     }
-    let accepted: Reference
-    do throws(ReferenceError) { accepted = try Reference(line: line) } catch { throw .malformed(error.description) }
+    let accepted = try reference(in: line)
     guard memory.isNew(accepted.puzzle, of: owner, logger: logger) else { throw .replay }
     return .accept(accepted)
+  }
+
+  private func reference(in text: String) throws(DropReason) -> Reference {
+    guard CompanionMessage.isCompanion(text) else {
+      do throws(ReferenceError) { return try Reference(line: text) } catch { throw .malformed(error.description) }
+    }
+    do throws(CompanionError) {
+      return try CompanionMessage(
+        text: text, kind: .accept(question: reference.puzzle), binding: binding(isOurs: false), now: unixSeconds()
+      ).reference
+    } catch {
+      throw .malformed(error.description)
+    }
   }
 }
 

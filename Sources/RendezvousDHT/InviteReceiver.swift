@@ -1,6 +1,8 @@
+import Datagrams
 import Identity
 import Logging
 import Rendezvous
+import Synchronization
 
 /// Listens for invites to one application, and judges them.
 struct InviteReceiver: Sendable {
@@ -33,24 +35,30 @@ struct InviteReceiver: Sendable {
     id > now ? id - now <= window : now - id <= window
   }
 
+  /// A line that says that a companion is coming waits this long for it. Both are put at the same time, and again after 0.15, 0.5 and
+  /// 1.5 s; then the line alone must do.
+  private static let patience = Duration.seconds(2)
+
   /// Runs until cancelled or the inbox is closed.
   func run(_ deliver: @escaping @Sendable (Invitation) -> Void) async {
-    let key = DHTKey(recipient: own.certificateID, application: application, subject: subjects.invite)
-    let listener = node.listen(key) { inbox.deliver($0) }
-    defer { listener?.cancel() }
+    let keys = [subjects.invite, subjects.companion(of: subjects.invite)].map { subject in
+      DHTKey(recipient: own.certificateID, application: application, subject: subject)
+    }
+    let listeners = keys.map { node.listen($0) { inbox.deliver($0) } }
+    defer { for listener in listeners { listener?.cancel() } }
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await judgeAll(deliver) }
-      group.addTask { await askAgain(key) }
+      group.addTask { await askAgain(keys) }
       group.addTask { await warm() }
       await group.next()
       group.cancelAll()
     }
   }
 
-  private func askAgain(_ key: DHTKey) async {
+  private func askAgain(_ keys: [DHTKey]) async {
     var pause = Self.askFirstAfter
     while (try? await Task.sleep(for: pause)) != nil {
-      node.get(key) { inbox.deliver($0) }
+      for key in keys { node.get(key) { inbox.deliver($0) } }
       pause = Self.askAgainEvery
     }
   }
@@ -58,7 +66,9 @@ struct InviteReceiver: Sendable {
   private func warm() async {
     repeat {
       for peer in directory.all().prefix(Self.warmedPeers) {
-        node.warm(DHTKey(recipient: peer.certificateID, application: application, subject: subjects.accept))
+        for subject in [subjects.accept, subjects.companion(of: subjects.accept)] {
+          node.warm(DHTKey(recipient: peer.certificateID, application: application, subject: subject))
+        }
       }
     } while (try? await Task.sleep(for: Self.warmEvery)) != nil
   }
@@ -66,19 +76,37 @@ struct InviteReceiver: Sendable {
   private func judgeAll(_ deliver: @escaping @Sendable (Invitation) -> Void) async {
     var seen = SeenDigests()
     var budget = OpeningBudget()
-    await inbox.forEach { value, owner in
-      do throws(DropReason) {
-        if let invitation = try judge(value, from: owner, seen: &seen, budget: &budget) { deliver(invitation) }
-      } catch {
-        logger.drop(value, error)
+    let held = HeldInvitations()
+    await withDiscardingTaskGroup { group in
+      await inbox.forEach { value, owner in
+        do throws(DropReason) {
+          guard let invitation = try judge(value, from: owner, seen: &seen, budget: &budget, held: held) else {
+            return !Task.isCancelled
+          }
+          if invitation.reference.supplement == .missing {
+            held.hold(invitation)
+            group.addTask {
+              try? await Task.sleep(for: Self.patience)
+              if let invitation = held.release(invitation.peer.certificateID, invitation.reference) {
+                deliver(invitation)
+              }
+            }
+          } else {
+            deliver(invitation)
+          }
+        } catch {
+          logger.drop(value, error)
+        }
+        return !Task.isCancelled
       }
-      return !Task.isCancelled
+      group.cancelAll()
     }
   }
 
   /// The invitation in a value; nil for one that was judged before.
   private func judge(
-    _ value: SealedValue, from owner: CertificateID, seen: inout SeenDigests, budget: inout OpeningBudget
+    _ value: SealedValue, from owner: CertificateID, seen: inout SeenDigests, budget: inout OpeningBudget,
+    held: HeldInvitations
   ) throws(DropReason) -> Invitation? {
     guard Self.isInWindow(value.id, now: unixSeconds()) else { throw .idOutOfWindow }
     guard owner != own.certificateID, let peer = directory.peer(owner) else { throw .unknownOwner }
@@ -86,11 +114,52 @@ struct InviteReceiver: Sendable {
     // Not seen yet, if there is no time for it now: its next repeat gets another chance.
     guard budget.take(for: owner, at: .now) else { throw .tooMany }
     _ = seen.insert(value.digest)
-    let line = try sealer.open(value)
-    let reference: Reference
-    do throws(ReferenceError) { reference = try Reference(line: line) } catch { throw .malformed(error.description) }
-    guard memory.isNew(reference.puzzle, of: owner, logger: logger) else { throw .replay }
+    let text = try sealer.open(value)
+    let reference = try reference(in: text, from: peer, id: value.id)
+    // A companion whose line is held was not seen before in this form.
+    let isAwaited = reference.supplement.text != nil && held.release(owner, reference) != nil
+    guard isAwaited || memory.isNew(reference.puzzle, of: owner, logger: logger) else { throw .replay }
     return Invitation(peer: peer, application: application, id: value.id, reference: reference)
+  }
+
+  private func reference(in text: String, from peer: PeerIdentity, id: UInt64) throws(DropReason) -> Reference {
+    guard CompanionMessage.isCompanion(text) else {
+      do throws(ReferenceError) { return try Reference(line: text) } catch { throw .malformed(error.description) }
+    }
+    do throws(CompanionError) {
+      return try CompanionMessage(
+        text: text, kind: .invite,
+        binding: CompanionMessage.Binding(
+          sender: peer.certificateID, recipient: own.certificateID, application: application, invite: id),
+        now: unixSeconds()
+      ).reference
+    } catch {
+      throw .malformed(error.description)
+    }
+  }
+}
+
+/// Invitations whose line is there and whose companion is not yet. Each waits for two seconds, and a peer gets 25 values a second opened.
+private final class HeldInvitations: Sendable {
+  private struct Key: Hashable {
+    let owner: CertificateID
+    let puzzle: UInt64
+    let endpoint: Endpoint
+  }
+
+  private let waiting = Mutex<[Key: Invitation]>([:])
+
+  func hold(_ invitation: Invitation) {
+    waiting.withLock { $0[key(invitation.peer.certificateID, invitation.reference)] = invitation }
+  }
+
+  /// Ends the wait for the companion of a reference; nil when it does not wait.
+  func release(_ owner: CertificateID, _ reference: Reference) -> Invitation? {
+    waiting.withLock { $0.removeValue(forKey: key(owner, reference)) }
+  }
+
+  private func key(_ owner: CertificateID, _ reference: Reference) -> Key {
+    Key(owner: owner, puzzle: reference.puzzle, endpoint: reference.endpoint)
   }
 }
 

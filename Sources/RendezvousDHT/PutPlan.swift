@@ -1,3 +1,5 @@
+import Rendezvous
+
 /// When one message is put, and put again until it is answered.
 ///
 /// A put reaches the nodes that are known as the closest at that moment, which on a fresh node may not yet be the closest
@@ -26,4 +28,19 @@ enum PutPlan {
   static let laterIDAfter = Duration.seconds(15)
   /// How much later: clocks may differ by ten minutes, and this id must be past the other's present.
   static let laterIDBy: UInt64 = 11 * 60
+}
+
+extension DHTNode {
+  /// Puts a value, and again by ``PutPlan``; returns when all is put.
+  ///
+  /// - Throws: ``RendezvousError`` when it cannot be signed, or `CancellationError`.
+  func putByPlan(_ first: SealedValue, at key: DHTKey, sealer: Sealer) async throws {
+    let start = ContinuousClock.now
+    put(first, at: key)
+    for step in PutPlan.steps where step.after > .zero {
+      try await Task.sleep(until: start + step.after, clock: .continuous)
+      // Another object, so that OpenDHT sends it also to nodes whose reply to the last one is still awaited.
+      put(try sealer.reseal(first, id: first.id, edition: step.edition), at: key)
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import DatagramSockets
 import Datagrams
+import FoundationEssentials
 import Identity
 import Logging
 import Rendezvous
@@ -59,7 +60,7 @@ public actor EmailRendezvous: Rendezvous {
     self.onEvent = onEvent
     sealer = try SMIMESealer(own: own)
     desk = MailDesk(
-      own: own.identity.name, repository: repository, subjects: subjects, sealer: sealer, memory: memory, logger: logger
+      own: own.identity, repository: repository, subjects: subjects, sealer: sealer, memory: memory, logger: logger
     )
     imap = MailEndpoint(.imap, configuration.imap)
     smtp = MailEndpoint(.smtp, configuration.smtp)
@@ -181,7 +182,7 @@ public actor EmailRendezvous: Rendezvous {
     try Self.checkAddress(peer.name)
     let mail = OutgoingMail(
       from: own.name, to: peer.name, subject: "\(application) \(subjects.invite)", understood: [subjects.decline],
-      part: try sealer.seal(reference.line, to: peer))
+      parts: try parts(of: reference, .invite, to: peer, application))
     let (answers, feed) = AsyncStream.makeStream(of: Answer.self, bufferingPolicy: .bufferingOldest(1))
     // Before it is sent: the answer may be quick.
     let number = desk.add(
@@ -284,19 +285,26 @@ public actor EmailRendezvous: Rendezvous {
   public func answer(_ invitation: Invitation, with answer: Answer) async throws {
     let (_, sender) = try running()
     let origin = desk.origin(of: invitation.id)
-    let line: String
+    try Self.checkAddress(invitation.peer.name)
+    let parts: [String]
     let subject: String
     switch answer {
-    case .accept(let reference): (line, subject) = (reference.line, subjects.accept)
+    case .accept(let reference):
+      // The reference never gets a second part in an answer.
+      let isAsked = invitation.reference.supplement.text != nil || !reference.supplement.isSupported
+      parts = try self.parts(
+        of: isAsked ? reference : reference.with(.missing), .accept(question: invitation.reference.puzzle),
+        to: invitation.peer, invitation.application)
+      subject = subjects.accept
     case .decline(let reason):
       guard origin?.understood.contains(subjects.decline) == true else { return }
-      line = DeclineNotice(reason: reason, puzzle: invitation.reference.puzzle).line
+      let notice = DeclineNotice(reason: reason, puzzle: invitation.reference.puzzle)
+      parts = [try sealer.seal(notice.line, to: invitation.peer)]
       subject = subjects.decline
     }
-    try Self.checkAddress(invitation.peer.name)
     let mail = OutgoingMail(
       from: own.name, to: invitation.peer.name, subject: "\(invitation.application) \(subject)",
-      part: try sealer.seal(line, to: invitation.peer), answering: origin?.messageID)
+      parts: parts, answering: origin?.messageID)
     for pause in Self.pauses {
       do {
         return try await sender.send(mail)
@@ -310,13 +318,25 @@ public actor EmailRendezvous: Rendezvous {
     do { try await sender.send(mail) } catch let error as MailError { throw RendezvousError(.rejected, "\(error)") }
   }
 
+  /// The line, and the companion if there is a supplement.
+  private func parts(
+    of reference: Reference, _ kind: CompanionMessage.Kind, to peer: PeerIdentity, _ application: String
+  ) throws -> [String] {
+    let companion = CompanionMessage(
+      kind,
+      binding: CompanionMessage.Binding(
+        sender: own.certificateID, recipient: peer.certificateID, application: application, invite: nil),
+      time: UInt64(clamping: Int64(Date().timeIntervalSince1970)), reference: reference)
+    return try [reference.line, companion.text].compactMap(\.self).map { try sealer.seal($0, to: peer) }
+  }
+
   /// Sends the notice; returns when the server has taken it.
   public func announce(to peer: PeerIdentity, application: String) async throws {
     let (_, sender) = try running()
     try Self.checkAddress(peer.name)
     let mail = OutgoingMail(
       from: own.name, to: peer.name, subject: "\(application) \(subjects.advent)",
-      part: try sealer.seal(AdventNotice.line, to: peer))
+      parts: [try sealer.seal(AdventNotice.line, to: peer)])
     do { try await sender.send(mail) } catch let error as MailError {
       throw RendezvousError(error)
     }

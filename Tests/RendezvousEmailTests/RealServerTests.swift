@@ -31,6 +31,20 @@ struct RealServerTests {
     }
   }
 
+  @Test func supplementsTravelBesideTheLines() async throws {
+    try await MailServers.run { servers in
+      try await Peer.with(Cast.bob, servers.configuration("bob@example.org")) { bob in
+        try await Peer.with(Cast.ann, servers.configuration("ann@example.org")) { ann in
+          let asked = try Reference(port: 1000).with(.text(String(repeating: "a", count: Supplement.lengthAtMost)))
+          let answered = try Reference(port: 2000).with(.text("b"))
+          async let invitation = bob.nextInvitation(answering: .accept(answered))
+          #expect(try await ann.invite(Cast.bob, asked) == .accept(answered))
+          #expect(try await invitation.reference == asked)
+        }
+      }
+    }
+  }
+
   @Test func twoPeersMayShareAnAccountAndItsOtherMailIsLeftAlone() async throws {
     try await MailServers.run { servers in
       // Both owners' mail goes to one inbox: the addresses differ by their names only.
@@ -164,7 +178,7 @@ struct RealServerTests {
         let part = try SMIMESealer(own: Cast.own(Cast.ann)).seal(AdventNotice.line, to: Cast.own(Cast.bob).identity)
         let mail = OutgoingMail(
           from: try Cast.own(Cast.ann).identity.name, to: try Cast.own(Cast.bob).identity.name, subject: "app advent",
-          part: part)
+          parts: [part])
         for _ in 1...2 { try await servers.deliver(mail.content, to: "bob@example.org") }
         try await bob.log.wait(for: "seen before")
         #expect(await names.next() == Cast.ann)
@@ -281,7 +295,7 @@ private func invite(
 ) throws -> String {
   let part = try SMIMESealer(own: sender).seal(line, to: recipient.identity)
   return OutgoingMail(
-    from: name ?? sender.identity.name, to: recipient.identity.name, subject: "app invite", part: part
+    from: name ?? sender.identity.name, to: recipient.identity.name, subject: "app invite", parts: [part]
   ).content
 }
 

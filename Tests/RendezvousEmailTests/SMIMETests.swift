@@ -35,7 +35,7 @@ import Testing
     let line = "PLEXUS 3.0 192.0.2.1 4000 18446744073709551615"
     let mail = OutgoingMail(
       from: ann.identity.name, to: bob.identity.name, subject: "app invite",
-      part: try SMIMESealer(own: ann).seal(line, to: bob.identity))
+      parts: [try SMIMESealer(own: ann).seal(line, to: bob.identity)])
     let entity = MIMEEntity(Array(mail.content.utf8)[...])
     #expect(try SMIMESealer(own: bob).open(entity, from: ann.identity) == line)
     #expect(throws: MailDropReason.self) { try SMIMESealer(own: bob).open(entity, from: Cast.own(Cast.eve).identity) }

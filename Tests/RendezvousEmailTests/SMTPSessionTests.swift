@@ -51,7 +51,7 @@ import Testing
 
   private static func mail() throws -> OutgoingMail {
     try OutgoingMail(
-      from: IdentityName(Cast.ann), to: IdentityName(Cast.bob), subject: "app invite", part: ".one\r\n..two\r\n.")
+      from: IdentityName(Cast.ann), to: IdentityName(Cast.bob), subject: "app invite", parts: [".one\r\n..two\r\n."])
   }
 
   @Test func mailsAreSentOneAfterAnother() throws {

@@ -153,7 +153,7 @@ import Testing
     let bob = try Cast.own(Cast.bob).identity
     return OutgoingMail(
       from: sender.identity.name, to: bob.name, subject: "app \(subject)",
-      part: try SMIMESealer(own: sender).seal(line, to: bob), answering: answering
+      parts: [try SMIMESealer(own: sender).seal(line, to: bob)], answering: answering
     ).content
   }
 }

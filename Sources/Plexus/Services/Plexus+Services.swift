@@ -1,20 +1,19 @@
 import DatagramSockets
-import Datagrams
 import Identity
 import NIOCore
-import Tubus
 import Wormhole
 
 extension Plexus {
   /// Offers services to a counterpart for as long as it is not cancelled.
   ///
-  /// The passage's own socket becomes the tunnel and is never closed and bound again. When the path breaks, both sides meet again over the
-  /// rendezvous. The far end imports: it is `plexus --import` or, with the passage's secret, a C++ `wormhole`.
+  /// The passage's own socket becomes the tunnel and is never closed and bound again. Where both ends are this implementation the tunnel is
+  /// encrypted, and goes on over another passage when the path breaks. The far end imports: it is `plexus --import` or, with the passage's
+  /// secret, a C++ `wormhole`.
   ///
   /// - Throws: ``PlexusError`` when no passage can be made at the start, or the rendezvous cannot be used at all; `CancellationError`.
   public func export(_ exporter: WormholeExporter, to counterpart: Counterpart) async throws {
     try await keepMeeting(counterpart) { passage in
-      try await carry(passage, as: .accepting) { tunnel in try await exporter.run(tunnel) }
+      try await carry(passage, connecting: false) { tunnel in try await exporter.run(tunnel) }
     }
   }
 
@@ -25,26 +24,32 @@ extension Plexus {
   /// - Throws: as ``export(_:to:)``.
   public func `import`(_ importer: WormholeImporter, from counterpart: Counterpart) async throws {
     try await keepMeeting(counterpart) { passage in
-      try await carry(passage, as: .connecting) { tunnel in try await importer.run(tunnel) }
+      try await carry(passage, connecting: true) { tunnel in try await importer.run(tunnel) }
     }
   }
 
   /// Makes one passage after another, or with everyone who invites, and logs why each ended.
+  ///
+  /// - Parameter carry: returns a passage that is there already, to a peer that was started again.
   private func keepMeeting(
-    _ counterpart: Counterpart, carry: @Sendable @escaping (Passage) async throws -> Void
+    _ counterpart: Counterpart, carry: @Sendable @escaping (Passage) async throws -> Passage?
   ) async throws {
     switch counterpart {
     case .whoeverInvites(let pattern):
-      try await accept(from: pattern) { passage in try await tell(of: passage.description.peer, carry, passage) }
+      try await accept(from: pattern) { passage in _ = try await carry(passage) }
     case .peer(let name):
       var hasMet = false
+      var next: Passage?
       while true {
         let start = ContinuousClock.now
         do {
-          let passage = try await invite(name)
+          let passage: Passage
+          if let made = next { passage = made } else { passage = try await invite(name) }
           hasMet = true
-          try await tell(of: name, carry, passage)
-        } catch let error as PlexusError where hasMet {
+          next = try await carry(passage)
+          if next != nil { continue }
+        } catch let error as PlexusError where hasMet && error.code != .notSecure {
+          next = nil
           // Whoever was there comes back.
           telemetry.tell(.passageFailed(peer: name, role: .inviting, error: error))
         }
@@ -56,42 +61,31 @@ extension Plexus {
   /// A tunnel that breaks as fast as it is made is made once a second.
   private static let pauseBetweenMeetings: Duration = .seconds(1)
 
-  /// The end of a tunnel is no failure of the run.
-  private func tell(
-    of peer: IdentityName, _ carry: @Sendable (Passage) async throws -> Void, _ passage: Passage
-  ) async throws {
-    do {
-      try await carry(passage)
-      telemetry.tell(.tunnelEnded(peer: peer, reason: nil))
-    } catch let error as CancellationError {
+  /// Turns the passage into a tunnel, and ends both on the way out. The end of a tunnel is no failure of the run.
+  ///
+  /// - Returns: a passage to the peer's next life, if there is one already.
+  private func carry(
+    _ passage: Passage, connecting isConnecting: Bool, use: (any Channel) async throws -> Void
+  ) async throws -> Passage? {
+    let peer = passage.description.peer
+    let stream: PassageStream
+    do { stream = try await passage.openStream(connecting: isConnecting) } catch let error as CancellationError {
       throw error
     } catch {
       telemetry.tell(.tunnelEnded(peer: peer, reason: "\(error)"))
+      return nil
     }
-  }
-
-  /// Turns the passage into a tunnel, and ends both on the way out.
-  private func carry(
-    _ passage: Passage, as side: TubusTunnel.Side, use: (any Channel) async throws -> Void
-  ) async throws {
-    var configuration = TubusConfiguration()
-    configuration.secret = passage.description.secret.value
-    // The handshake has shown that both are there.
-    configuration.linkTimeout = .seconds(10)
-    // Streams are worth a datagram each second and a half: a path that breaks is noticed after six seconds, and a NAT that lost its
-    // mapping has a new one before.
-    configuration.keepaliveInterval = .milliseconds(1500)
-    configuration.silenceTimeout = .seconds(6)
-    let tunnel = TubusTunnel(
-      side, adopting: passage.socket, remote: passage.description.alien, configuration: configuration)
-    do {
-      let channel = try await tunnel.connect(on: passage.socket.eventLoop)
-      telemetry.tell(.tunnelUp(peer: passage.description.peer, remote: passage.description.alien))
-      try await use(channel)
-      await tunnel.close()
-    } catch {
-      await tunnel.close()
+    telemetry.tell(.tunnelUp(peer: peer, remote: passage.description.alien, isEncrypted: stream.isEncrypted))
+    let result: Result<Void, any Error>
+    do { result = .success(try await use(stream.channel)) } catch { result = .failure(error) }
+    let next = await stream.end()
+    switch result {
+    case .success: telemetry.tell(.tunnelEnded(peer: peer, reason: nil))
+    case .failure(let error as CancellationError):
+      await next?.socket.close()
       throw error
+    case .failure(let error): telemetry.tell(.tunnelEnded(peer: peer, reason: "\(error)"))
     }
+    return next
   }
 }

@@ -27,7 +27,11 @@ enum PassageEvent {
   case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
   case announced(peer: IdentityName, application: String)
   case adventReceived(peer: IdentityName)
-  case tunnelUp(peer: IdentityName, remote: Endpoint)
+  case tunnelUp(peer: IdentityName, remote: Endpoint, isEncrypted: Bool)
+  case pathSuspect(peer: IdentityName, trouble: PathKeeper.Trouble)
+  case pathRecovered(peer: IdentityName, after: Duration)
+  case pathRenewed(peer: IdentityName, remote: Endpoint, after: Duration)
+  case pathNotRenewed(peer: IdentityName, error: PlexusError, pause: Duration)
   /// `reason` is nil where the far end ended it in order.
   case tunnelEnded(peer: IdentityName, reason: String?)
   case payloadStarted(peer: IdentityName, command: String, process: Int32)
@@ -66,6 +70,10 @@ extension PassageEvent {
     case .adventReceived: "advent.received"
     case .tunnelUp: "tunnel.up"
     case .tunnelEnded: "tunnel.ended"
+    case .pathSuspect: "path.suspect"
+    case .pathRecovered: "path.recovered"
+    case .pathRenewed: "path.renewed"
+    case .pathNotRenewed: "path.not-renewed"
     case .payloadStarted: "payload.started"
     case .payloadEnded: "payload.ended"
     }
@@ -75,13 +83,15 @@ extension PassageEvent {
     switch self {
     case .dht(.started(_, instead: nil)), .dht(.connected), .email(.notDeleted): .debug
     case .email(.disconnected), .email(.notSent), .joinFailed, .keyPermissions, .dht(.hostNotFound),
-      .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed:
+      .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed,
+      .pathSuspect, .pathNotRenewed:
       .warning
     case .passageFailed: .error
     case .tunnelEnded(_, let reason): reason == nil ? .info : .warning
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
     case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
-      .punched, .passageMade, .announced, .adventReceived, .tunnelUp, .payloadStarted:
+      .punched, .passageMade, .announced, .adventReceived, .tunnelUp, .payloadStarted,
+      .pathRecovered, .pathRenewed:
       .info
     }
   }
@@ -121,7 +131,18 @@ extension PassageEvent {
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
     case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
     case .adventReceived(let peer): "\(peer) is there"
-    case .tunnelUp(let peer, let remote): "The tunnel to \(peer) is up, over \(remote)"
+    case .tunnelUp(let peer, let remote, isEncrypted: true):
+      "The tunnel to \(peer) is up, over \(remote), encrypted between the two identities"
+    case .tunnelUp(let peer, let remote, isEncrypted: false):
+      "The tunnel to \(peer) is up, over \(remote), but only obscured: its other end is a C++ tool, a payload program or an early release"
+    case .pathSuspect(let peer, .silence): "Nothing is heard of \(peer): meeting it again, while streams wait"
+    case .pathSuspect(let peer, .addressChanged):
+      "This host has another address towards \(peer): meeting it again, while streams wait"
+    case .pathSuspect(let peer, .slept): "This host has slept: meeting \(peer) again, while streams wait"
+    case .pathRecovered(let peer, let time): "\(peer) is heard again after \(time.forPeople)"
+    case .pathRenewed(let peer, let remote, let time):
+      "The streams to \(peer) go on over \(remote), after \(time.forPeople)"
+    case .pathNotRenewed(_, let error, let pause): "\(error); trying again in \(pause.forPeople)"
     case .tunnelEnded(let peer, nil): "\(peer) closed the tunnel"
     case .tunnelEnded(let peer, let reason?): "The tunnel to \(peer) broke: \(reason)"
     case .payloadStarted(let peer, let command, let process): "Started \(command) for \(peer) as process \(process)"
@@ -169,7 +190,13 @@ extension PassageEvent {
       ["peer": "\(peer)", "role": "\(role.rawValue)", "reason": "\(error.code.rawValue)"]
     case .announced(let peer, let application): ["peer": "\(peer)", "application": "\(application)"]
     case .adventReceived(let peer): ["peer": "\(peer)"]
-    case .tunnelUp(let peer, let remote): ["peer": "\(peer)", "endpoint": "\(remote)"]
+    case .tunnelUp(let peer, let remote, let isEncrypted):
+      ["peer": "\(peer)", "endpoint": "\(remote)", "encrypted": "\(isEncrypted)"]
+    case .pathSuspect(let peer, let trouble): ["peer": "\(peer)", "reason": "\(trouble.rawValue)"]
+    case .pathRecovered(let peer, let time): ["peer": "\(peer)", "ms": time.field]
+    case .pathRenewed(let peer, let remote, let time):
+      ["peer": "\(peer)", "endpoint": "\(remote)", "ms": time.field]
+    case .pathNotRenewed(let peer, let error, _): ["peer": "\(peer)", "reason": "\(error.code.rawValue)"]
     case .tunnelEnded(let peer, let reason): ["peer": "\(peer)", "reason": "\(reason ?? "closed")"]
     case .payloadStarted(let peer, _, let process): ["peer": "\(peer)", "process": "\(process)"]
     case .payloadEnded(let peer, _, let process, let status):

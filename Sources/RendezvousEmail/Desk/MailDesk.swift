@@ -49,7 +49,7 @@ final class MailDesk: Sendable {
   /// Invites that may wait for their answer at once.
   private static let originsAtMost = 1024
 
-  private let own: IdentityName
+  private let own: PeerIdentity
   private let repository: ApplicationRepository
   private let subjects: MessageSubjects
   private let sealer: SMIMESealer
@@ -59,7 +59,7 @@ final class MailDesk: Sendable {
   private let state = Mutex(State())
 
   init(
-    own: IdentityName, repository: ApplicationRepository, subjects: MessageSubjects, sealer: SMIMESealer,
+    own: PeerIdentity, repository: ApplicationRepository, subjects: MessageSubjects, sealer: SMIMESealer,
     memory: ReplayMemory, logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
   ) {
     (self.own, self.repository, self.subjects, self.sealer) = (own, repository, subjects, sealer)
@@ -126,7 +126,8 @@ final class MailDesk: Sendable {
 
   private func addressee(of summary: IMAPSummary) -> (MailCard, Addressee)? {
     // Others' mails in the inbox are nobody's business: no line is written about them.
-    guard let card = MailCard(header: summary.header), card.to.isSame(as: own), !card.from.isSame(as: own) else {
+    guard let card = MailCard(header: summary.header), card.to.isSame(as: own.name), !card.from.isSame(as: own.name)
+    else {
       return nil
     }
     let (listeners, pending) = state.withLock { (Array($0.listeners.values), Array($0.pending.values)) }
@@ -202,7 +203,7 @@ final class MailDesk: Sendable {
     invite bytes: [UInt8], of peer: PeerIdentity, card: MailCard, uid: UInt32,
     for listeners: [(String, @Sendable (Invitation) -> Void)]
   ) throws(MailDropReason) {
-    let reference = try reference(in: bytes, of: peer)
+    let message = try message(in: bytes, of: peer)
     let id = UInt64(uid)
     state.withLock { state in
       if state.origins.updateValue(Origin(messageID: card.messageID, understood: card.understood), forKey: id) == nil {
@@ -211,12 +212,15 @@ final class MailDesk: Sendable {
       if state.originOrder.count > Self.originsAtMost { state.origins[state.originOrder.removeFirst()] = nil }
     }
     for (application, deliver) in listeners {
+      let reference = try message.reference(.invite, for: application, to: own, now: unixSeconds)
       deliver(Invitation(peer: peer, application: application, id: id, reference: reference))
     }
   }
 
   private func take(accept bytes: [UInt8], for pending: Pending) throws(MailDropReason) {
-    pending.deliver(.accept(try reference(in: bytes, of: pending.peer)))
+    let message = try message(in: bytes, of: pending.peer)
+    let kind = CompanionMessage.Kind.accept(question: pending.puzzle)
+    pending.deliver(.accept(try message.reference(kind, for: pending.application, to: own, now: unixSeconds)))
   }
 
   private func take(decline bytes: [UInt8], for pending: Pending) throws(MailDropReason) {
@@ -227,13 +231,15 @@ final class MailDesk: Sendable {
     pending.deliver(.decline(notice.reason))
   }
 
-  private func reference(in bytes: [UInt8], of peer: PeerIdentity) throws(MailDropReason) -> Reference {
-    let line = try sealer.open(MIMEEntity(bytes[...]), from: peer)
-    let reference: Reference
-    do throws(ReferenceError) { reference = try Reference(line: line) } catch { throw .malformed(error.description) }
-    guard memory.isNew(reference.puzzle, of: peer.certificateID, logger: logger) else { throw .replay }
-    return reference
+  private func message(in bytes: [UInt8], of peer: PeerIdentity) throws(MailDropReason) -> OpenedMessage {
+    let (text, companion) = try sealer.openBoth(MIMEEntity(bytes[...]), from: peer)
+    let line: Reference
+    do throws(ReferenceError) { line = try Reference(line: text) } catch { throw .malformed(error.description) }
+    guard memory.isNew(line.puzzle, of: peer.certificateID, logger: logger) else { throw .replay }
+    return OpenedMessage(peer: peer, line: line, companion: companion)
   }
+
+  private var unixSeconds: UInt64 { UInt64(clamping: Int64(now().timeIntervalSince1970)) }
 
   // MARK: Log
 
@@ -275,5 +281,30 @@ final class MailDesk: Sendable {
     let seconds = TimeInterval(timegm(&parts))
     let east = TimeInterval(offset / 100 * 3600 + offset % 100 * 60)
     return Date(timeIntervalSince1970: zone.hasPrefix("-") ? seconds + east : seconds - east)
+  }
+}
+
+/// A reference line and the text beside it, as they stood in a mail.
+private struct OpenedMessage {
+  let peer: PeerIdentity
+  let line: Reference
+  let companion: String?
+
+  /// The reference with its supplement, once it is clear what the companion has to be bound to. A line without mark has no companion.
+  func reference(
+    _ kind: CompanionMessage.Kind, for application: String, to own: PeerIdentity, now: UInt64
+  ) throws(MailDropReason) -> Reference {
+    guard let companion, line.supplement.isSupported else { return line }
+    let message: CompanionMessage
+    do throws(CompanionError) {
+      message = try CompanionMessage(
+        text: companion, kind: kind,
+        binding: CompanionMessage.Binding(
+          sender: peer.certificateID, recipient: own.certificateID, application: application, invite: nil), now: now)
+    } catch {
+      throw .malformed(error.description)
+    }
+    guard message.reference.with(.missing) == line else { throw .malformed("its two parts tell of different places") }
+    return message.reference
   }
 }

@@ -15,13 +15,13 @@ struct OutgoingMail: Sendable {
 }
 
 extension OutgoingMail {
-  /// A mail from `own` to `peer` whose only part is `part`.
+  /// A mail from `own` to `peer` with these parts, of which the reference reads the first.
   ///
   /// - Parameters:
   ///   - understood: the subjects that we look for besides those of the reference.
   ///   - answering: the Message-ID of the mail that this one answers.
   init(
-    from own: IdentityName, to peer: IdentityName, subject: String, understood: [String] = [], part: String,
+    from own: IdentityName, to peer: IdentityName, subject: String, understood: [String] = [], parts: [String],
     answering: String? = nil, date: Date = Date()
   ) {
     sender = own.owner
@@ -42,7 +42,9 @@ extension OutgoingMail {
     fields += [
       "Auto-Submitted: auto-generated", "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=\(boundary)",
     ]
-    content = fields.joined(separator: "\r\n") + "\r\n\r\n--\(boundary)\r\n\(part)\r\n--\(boundary)--\r\n"
+    content =
+      fields.joined(separator: "\r\n") + "\r\n\r\n"
+      + parts.map { "--\(boundary)\r\n\($0)\r\n" }.joined() + "--\(boundary)--\r\n"
   }
 
   /// The header field that names subjects which the reference does not know.

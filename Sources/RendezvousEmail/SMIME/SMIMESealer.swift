@@ -79,11 +79,28 @@ struct SMIMESealer: Sendable {
     try openWhole(mail, from: peer).line
   }
 
+  /// As ``open(_:from:)``, with the text of the second sealed part, the companion, if there is one.
+  func openBoth(
+    _ mail: MIMEEntity, from peer: PeerIdentity
+  ) throws(MailDropReason) -> (line: String, companion: String?) {
+    let sealed = try sealedParts(of: mail)
+    guard let first = sealed.first else { throw .notEncrypted }
+    let line = try openPart(first, from: peer).line
+    return (line, sealed.count > 1 ? try openPart(sealed[1], from: peer).line : nil)
+  }
+
   /// As ``open(_:from:)``, with the signature, which only the peer can make and which holds the time.
   func openWhole(
     _ mail: MIMEEntity, from peer: PeerIdentity
   ) throws(MailDropReason) -> (line: String, signature: [UInt8]) {
-    let message = try encryptedMessage(in: mail)
+    guard let first = try sealedParts(of: mail).first else { throw .notEncrypted }
+    return try openPart(first, from: peer)
+  }
+
+  private func openPart(
+    _ part: MIMEEntity, from peer: PeerIdentity
+  ) throws(MailDropReason) -> (line: String, signature: [UInt8]) {
+    guard let message = part.decodedBody else { throw .malformed("its transfer encoding cannot be read") }
     let content: [UInt8]
     do throws(CMSFailure) { content = try key.decrypt(message) } catch { throw .notForUs(error.description) }
     let certificate: CMSCertificate
@@ -97,17 +114,15 @@ struct SMIMESealer: Sendable {
     return (try Self.text(of: signed), signature)
   }
 
-  /// The bytes of the enveloped-data: the body itself, or a part of it.
-  private func encryptedMessage(in mail: MIMEEntity) throws(MailDropReason) -> [UInt8] {
+  /// What holds enveloped-data: the mail itself, or parts of it, two at most.
+  private func sealedParts(of mail: MIMEEntity) throws(MailDropReason) -> [MIMEEntity] {
     let type = mail.contentType
     var candidates = [mail]
     if type.type.hasPrefix("multipart/") {
       guard let boundary = type.parameters["boundary"], !boundary.isEmpty else { throw .malformed("no boundary") }
       candidates = mail.parts(boundary: boundary).map { MIMEEntity($0) }
     }
-    guard let part = candidates.first(where: { $0.contentType.isPKCS7 }) else { throw .notEncrypted }
-    guard let bytes = part.decodedBody else { throw .malformed("its transfer encoding cannot be read") }
-    return bytes
+    return Array(candidates.lazy.filter { $0.contentType.isPKCS7 }.prefix(2))
   }
 
   private func verifiedContent(
@@ -145,8 +160,8 @@ struct SMIMESealer: Sendable {
     return String(decoding: body, as: UTF8.self)
   }
 
-  /// A reference line has 80 bytes, newer ones a few hundred.
-  private static let maximumContent = 8192
+  /// A reference line has 80 bytes, newer ones a few hundred, a companion at most 9 KB.
+  private static let maximumContent = 16_384
 }
 
 extension ContentType {

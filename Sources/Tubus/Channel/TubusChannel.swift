@@ -12,16 +12,25 @@ import Synchronization
 /// - When the peer closes, what it had sent is read first, then the channel becomes inactive. Any other ending but our own is
 ///   fired as an error before, a ``TubusEnding``.
 final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
-  // @unchecked: `isWritable`, `isActive` and `closeFuture` may be asked from anywhere and are atomic or constant, all else is
-  // touched on the event loop only, as NIO's own channels do it.
+  // @unchecked: `isWritable`, `isActive`, `closeFuture` and the addresses may be asked from anywhere and are atomic, constant or locked,
+  // all else is touched on the event loop only, as NIO's own channels do it.
 
   let eventLoop: any EventLoop
-  let parent: (any Channel)?
   let allocator = ByteBufferAllocator()
-  let remoteEndpoint: Endpoint
-  private let remote: SocketAddress?
+  private(set) var remoteEndpoint: Endpoint
+  /// The socket that carries it, and the peer's address.
+  private struct Path: Sendable {
+    let socket: any Channel
+    let remote: SocketAddress?
+
+    init(_ socket: any Channel, to remote: Endpoint) {
+      self.socket = socket
+      self.remote = try? SocketAddress(ipAddress: "\(remote.address)", port: Int(remote.port))
+    }
+  }
+  private let path: Mutex<Path>
   /// It lets go of the channel when the connection has ended.
-  private let driver: TubusDriver
+  private var driver: TubusDriver
   var connection: TubusConnection
 
   private var pipelineStorage: ChannelPipeline?
@@ -42,11 +51,10 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
 
   init(connection: TubusConnection, remote: Endpoint, driver: TubusDriver, parent: any Channel) {
     eventLoop = parent.eventLoop
-    self.parent = parent
     self.driver = driver
     self.connection = connection
     remoteEndpoint = remote
-    self.remote = try? SocketAddress(ipAddress: "\(remote.address)", port: Int(remote.port))
+    path = Mutex(Path(parent, to: remote))
     closePromise = parent.eventLoop.makePromise()
     let high = max(connection.configuration.maximumUnsent, 2)
     waterMark = .init(low: high / 2, high: high)
@@ -61,8 +69,9 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     return pipelineStorage
   }
   var closeFuture: EventLoopFuture<Void> { closePromise.futureResult }
+  var parent: (any Channel)? { path.withLock { $0.socket } }
   var localAddress: SocketAddress? { parent?.localAddress }
-  var remoteAddress: SocketAddress? { remote }
+  var remoteAddress: SocketAddress? { path.withLock { $0.remote } }
   var isWritable: Bool { writable.load(ordering: .relaxed) }
   var isActive: Bool { active.load(ordering: .relaxed) }
   var _channelCore: any ChannelCore { self }
@@ -121,8 +130,8 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   }
 
   func remoteAddress0() throws -> SocketAddress {
-    guard let remote else { throw ChannelError.operationUnsupported }
-    return remote
+    guard let remoteAddress else { throw ChannelError.operationUnsupported }
+    return remoteAddress
   }
 
   func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
@@ -195,6 +204,15 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   func errorCaught0(error: any Error) {}
 
   // MARK: What the driver says
+
+  /// Leaves its driver for another one, on the same event loop, which serves it from now on.
+  func move(to driver: TubusDriver, socket: any Channel, remote: Endpoint) {
+    self.driver.release(self)
+    self.driver = driver
+    remoteEndpoint = remote
+    path.withLock { $0 = Path(socket, to: remote) }
+    connection.changePath(now: driver.now)
+  }
 
   /// The peer is there; the pipeline is set up.
   func activate() {

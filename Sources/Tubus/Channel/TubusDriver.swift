@@ -108,6 +108,25 @@ final class TubusDriver: ChannelInboundHandler {
       name: SocketName(endpoint))
   }
 
+  // MARK: Moving
+
+  /// Takes over a connection from another driver of this event loop.
+  func adopt(_ moved: TubusChannel, at endpoint: Endpoint) throws {
+    guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
+    guard peers[endpoint] == nil else { throw TubusEndpointError.alreadyConnected(endpoint) }
+    moved.move(to: self, socket: channel, remote: endpoint)
+    let peer = Peer(channel: moved, name: SocketName(endpoint))
+    peers[endpoint] = peer
+    serve(peer)
+  }
+
+  /// Lets go of a connection that another driver takes over.
+  func release(_ moved: TubusChannel) {
+    guard let peer = peers[moved.remoteEndpoint], peer.channel === moved else { return }
+    remove(peer, at: moved.remoteEndpoint)
+    touched.removeAll { $0 === peer }
+  }
+
   // MARK: Receiving
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {

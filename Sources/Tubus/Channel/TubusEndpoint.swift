@@ -136,6 +136,24 @@ public final class TubusEndpoint: Sendable {
     return stream
   }
 
+  /// Takes over a connection from another endpoint of the same event loop: its stream goes on over this port, to another address of its
+  /// peer. The peer has to do the same at about the same time, after both have agreed on it by other means.
+  ///
+  /// The other endpoint goes on without it, and may be closed.
+  ///
+  /// - Parameter stream: What another endpoint connected or accepted, and that is still open.
+  /// - Throws: ``TubusEndpointError`` if there is a connection to that address or `stream` is none of this event loop,
+  ///   `ChannelError.ioOnClosedChannel` if one of the two is closed.
+  public func takeOver(_ stream: any Channel, to peer: Endpoint) async throws {
+    guard let stream = stream as? TubusChannel, stream.eventLoop === eventLoop else {
+      throw TubusEndpointError.notMovable
+    }
+    try await eventLoop.submit { [driver] in
+      guard stream.isActive else { throw ChannelError.ioOnClosedChannel }
+      try driver.value.adopt(stream, at: peer)
+    }.get()
+  }
+
   /// How many connections there are.
   public func connectionCount() async throws -> Int {
     try await eventLoop.submit { [driver] in driver.value.count }.get()
@@ -151,12 +169,15 @@ public enum TubusEndpointError: Error, Hashable, Sendable, CustomStringConvertib
   case alreadyConnected(Endpoint)
   /// Somebody listens.
   case alreadyListening
+  /// What was to be taken over is no tubus stream, or lives on another event loop.
+  case notMovable
 
   /// One sentence with advice.
   public var description: String {
     switch self {
     case .alreadyConnected(let peer): "there is a stream to \(peer) already; close that one first"
     case .alreadyListening: "this UDP port is listened on already; end that first"
+    case .notMovable: "only a tubus stream of the same event loop can be taken over; bind both ports on one event loop"
     }
   }
 }

@@ -1,3 +1,5 @@
+import Datagrams
+
 /// How a tubus connection behaves. The defaults suit a hole punched through NATs.
 public struct TubusConfiguration: Sendable {
   /// The number both ends know, which masks every datagram; 0 sends in the clear.
@@ -23,4 +25,13 @@ public struct TubusConfiguration: Sendable {
 
   /// The defaults.
   public init() {}
+}
+
+extension TubusConfiguration {
+  func makeCongestionController(datagramSize: Int, now: Instant, seed: UInt64) -> any CongestionController {
+    switch congestionControl {
+    case .bbr: BBR(datagramSize: datagramSize, now: now, seed: seed)
+    case .cubic: Cubic(datagramSize: datagramSize)
+    }
+  }
 }

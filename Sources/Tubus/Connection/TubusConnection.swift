@@ -90,11 +90,7 @@ public struct TubusConnection {
     mtu = PathMTU(maximum: size)
     pacer = Pacer(now: now, datagramSize: size)
     delivery = DeliveryRate(now: now)
-    congestion =
-      switch configuration.congestionControl {
-      case .bbr: BBR(datagramSize: size, now: now, seed: random.next())
-      case .cubic: Cubic(datagramSize: size)
-      }
+    congestion = configuration.makeCongestionController(datagramSize: size, now: now, seed: random.next())
     // Sixteen random bits: whoever echoes this edge has received it, so its address is no forgery.
     receiveWindow = ReceiveWindow(
       initial: configuration.initialReceiveWindow + Int(random.next() & 0xFFFF),
@@ -189,6 +185,7 @@ public struct TubusConnection {
     counters.bytesInFlight = flight.bytesInFlight
     counters.pacingRate = congestion.pacingRate
     counters.datagramSize = mtu.size
+    counters.lastHeard = lastHeard
     return counters
   }
 

@@ -1,3 +1,5 @@
+import Datagrams
+
 /// What a connection has to tell.
 public enum TubusEvent: Hashable, Sendable {
   /// The peer and we know each other: data may flow.
@@ -67,4 +69,6 @@ public struct TubusStatistics: Hashable, Sendable {
   public var pacingRate = 0.0
   /// Bytes of a full datagram.
   public var datagramSize = 0
+  /// When the peer was last heard, on the monotonic clock.
+  public var lastHeard = Instant.zero
 }

@@ -166,6 +166,18 @@ struct FlightLog {
     return lost
   }
 
+  /// All that is under way is lost: it went over a path that is no more.
+  mutating func loseAll() {
+    lostIndices.removeAll()
+    for position in records.indices {
+      if records[position].state == .inFlight { records[position].state = .lost }
+      if records[position].state == .lost { lostIndices.append(firstIndex + position) }
+    }
+    transmissions.removeAll()
+    bytesInFlight = 0
+    lossDeadline = nil
+  }
+
   /// The path reorders: wait longer next time, up to a whole round trip more (RFC 8985, section 6.2).
   private mutating func toleratesMoreReordering() {
     packetThreshold = min(packetThreshold * 2, 256)

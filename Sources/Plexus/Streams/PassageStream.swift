@@ -1,0 +1,95 @@
+import Identity
+import NIOCore
+
+/// A stream of bytes to a peer, over a passage: reliable, ordered, encrypted where both sides can.
+///
+/// Read it as a sequence of buffers, write to it, close it. While it is open it is kept: when the path breaks, the two sides meet again and the
+/// stream goes on over another passage.
+public final class PassageStream: Sendable {
+  /// Who is at the other end: proved by its certificate where the stream is encrypted.
+  public let peer: IdentityName
+  /// Whether TLS 1.3 protects it. Where it does not, it is obscured by a 64-bit secret, which hides it from nobody who tries.
+  public let isEncrypted: Bool
+  /// The stream as a NIO channel, with `autoRead` off, for those who bring handlers. Either use this, or what reads and writes here.
+  public let channel: any Channel
+  let path: StreamPath
+  private let keeper: Task<Passage?, any Error>?
+  private let reader: NIOLoopBound<StreamReader>
+
+  init(channel: any Channel, path: StreamPath, isEncrypted: Bool, plexus: Plexus?) {
+    self.channel = channel
+    self.path = path
+    self.isEncrypted = isEncrypted
+    peer = path.peer
+    reader = NIOLoopBound(StreamReader(), eventLoop: channel.eventLoop)
+    // Owned by the stream: it ends with the channel, and at the latest in `close()` or `deinit`.
+    keeper = plexus.map { plexus in Task { try await PathKeeper(plexus: plexus, path: path).run() } }
+  }
+
+  deinit {
+    keeper?.cancel()
+    channel.close(promise: nil)
+  }
+
+  /// The next bytes of the peer; nil once it has closed the stream.
+  ///
+  /// - Throws: ``PlexusError`` (`streamBroken`, `notAuthenticated`), or `CancellationError`. One task reads at a time.
+  public func read() async throws -> ByteBuffer? {
+    try Task.checkCancellation()
+    do {
+      return try await withTaskCancellationHandler {
+        try await channel.eventLoop.flatSubmit { [channel, reader] in reader.value.next(on: channel) }.get()
+      } onCancel: {
+        channel.eventLoop.execute { [reader] in reader.value.cancel() }
+      }
+    } catch {
+      throw PlexusError.describing(error)
+    }
+  }
+
+  /// Writes bytes; returns when the last of them has left for the first time, so that whoever waits for it never fills memory.
+  ///
+  /// - Throws: ``PlexusError`` (`streamBroken`).
+  public func write(_ bytes: ByteBuffer) async throws {
+    do { try await channel.writeAndFlush(bytes).get() } catch {
+      throw PlexusError(
+        .streamBroken, "the stream to \(peer) is closed (\(error))", advice: "connect again", cause: error)
+    }
+  }
+
+  /// Writes text as UTF-8.
+  public func write(_ text: String) async throws { try await write(ByteBuffer(string: text)) }
+
+  /// Delivers what was written, closes the stream and gives its port back.
+  public func close() async { _ = await end() }
+
+  /// As ``close()``.
+  ///
+  /// - Returns: the passage to the peer's next life, where the keeper made one.
+  func end() async -> Passage? {
+    if !channel.isActive {
+      // The keeper ends the stream before it hands over what comes next.
+      let successor = try? await keeper?.value
+      await path.close(afterFlushing: nil)
+      return successor ?? nil
+    }
+    keeper?.cancel()
+    await path.close(afterFlushing: channel)
+    if let late = try? await keeper?.value { await late.socket.close() }
+    return nil
+  }
+}
+
+extension PassageStream: AsyncSequence {
+  public typealias Element = ByteBuffer
+
+  /// Reads the stream.
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    let stream: PassageStream
+    /// The next bytes; nil once the peer has closed the stream.
+    public mutating func next() async throws -> ByteBuffer? { try await stream.read() }
+  }
+
+  /// One task reads at a time.
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(stream: self) }
+}

@@ -1,0 +1,68 @@
+import NIOCore
+
+/// The tail of a stream's pipeline: asks for bytes when somebody wants them, and keeps no more than one read brings.
+final class StreamReader: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+
+  private var waiting: [ByteBuffer] = []
+  private var reader: EventLoopPromise<ByteBuffer?>?
+  private var end: Result<Void, any Error>?
+  private var isAdded = false
+
+  /// The next bytes, nil at the end.
+  func next(on channel: any Channel) -> EventLoopFuture<ByteBuffer?> {
+    let promise = channel.eventLoop.makePromise(of: ByteBuffer?.self)
+    guard reader == nil else {
+      promise.fail(PlexusError(.other, "two tasks read one stream", advice: "let one of them read"))
+      return promise.futureResult
+    }
+    if !waiting.isEmpty {
+      promise.succeed(waiting.removeFirst())
+    } else if let end {
+      promise.completeWith(end.map { nil })
+    } else if !channel.isActive {
+      promise.succeed(nil)
+    } else {
+      reader = promise
+      addIfNeeded(to: channel)
+      channel.pipeline.syncOperations.read()
+    }
+    return promise.futureResult
+  }
+
+  /// Those who bring handlers of their own never read here, and must not find this one.
+  private func addIfNeeded(to channel: any Channel) {
+    guard !isAdded else { return }
+    isAdded = true
+    try? channel.pipeline.syncOperations.addHandler(self)
+  }
+
+  func cancel() {
+    reader?.fail(CancellationError())
+    reader = nil
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let bytes = unwrapInboundIn(data)
+    if let reader {
+      self.reader = nil
+      reader.succeed(bytes)
+    } else {
+      waiting.append(bytes)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { finish(.failure(error)) }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    finish(.success(()))
+    context.fireChannelInactive()
+  }
+
+  private func finish(_ result: Result<Void, any Error>) {
+    if end == nil { end = result }
+    guard let reader, let end else { return }
+    self.reader = nil
+    reader.completeWith(end.map { nil })
+  }
+}

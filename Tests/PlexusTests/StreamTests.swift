@@ -1,0 +1,123 @@
+import Identity
+import Logging
+import NIOCore
+import PlexusTesting
+import Rendezvous
+import Testing
+
+@testable import Plexus
+
+@Suite(.timeLimit(.minutes(2))) struct StreamTests {
+  @Test func aStreamIsEncryptedAndCarriesBytesBothWays() async throws {
+    try await World.run { world in
+      try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
+        let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+        #expect(stream.isEncrypted && stream.peer.description == World.bob)
+        try await stream.write("hello")
+        #expect(try await stream.read() == ByteBuffer(string: "hello"))
+        await stream.close()
+        #expect(try await stream.read() == nil)
+        await #expect { try await stream.write("more") } throws: { ($0 as? PlexusError)?.code == .streamBroken }
+      }
+    }
+  }
+
+  /// What comes back over a new passage is what was sent over the old one, in one stream.
+  @Test func aStreamGoesOnOverAnotherPassage() async throws {
+    try await World.run { world in
+      let log = LogRecorder()
+      let bob = try world.plexus(World.bob, log: log)
+      try await world.whileBobAccepts(bob, perform: Self.echo) {
+        let alice = try world.plexus(World.alice)
+        let stream = try await alice.invite(IdentityName(World.bob)).openStream()
+        for round in 1...3 {
+          async let sent: Void = stream.write(ByteBuffer(repeating: UInt8(round), count: 1 << 20))
+          let passage = try await alice.passage(to: IdentityName(World.bob), continuing: stream.path)
+          #expect(passage.continues == stream.path.token)
+          let old = stream.path.passage.socket.localEndpoint
+          try await stream.path.move(to: passage)
+          try await sent
+          var count = 0
+          while count < 1 << 20, let bytes = try await stream.read() {
+            #expect(bytes.readableBytesView.allSatisfy { $0 == UInt8(round) })
+            count += bytes.readableBytes
+          }
+          #expect(count == 1 << 20)
+          #expect(stream.path.passage.socket.localEndpoint != old)
+        }
+        await stream.close()
+        try await log.wait(for: "go on over")
+      }
+    }
+  }
+
+  /// Whoever was started again knows nothing of the stream: a passage is made, and is none that continues it.
+  @Test func aPeerThatWasStartedAgainDoesNotContinue() async throws {
+    try await World.run { world in
+      let alice = try world.plexus(World.alice)
+      let stream = try await withThrowingTaskGroup(of: Void.self) { group in
+        let bob = try world.plexus(World.bob)
+        group.addTask { try await bob.accept(from: .any, perform: Self.echo) }
+        defer { group.cancelAll() }
+        return try await alice.invite(IdentityName(World.bob)).openStream()
+      }
+      try await world.whileBobAccepts(world.plexus(World.bob)) {
+        let passage = try await alice.passage(to: IdentityName(World.bob), continuing: stream.path)
+        #expect(passage.continues == nil)
+        await passage.socket.close()
+      }
+      await stream.close()
+    }
+  }
+
+  @Test func passagesComeAsASequence() async throws {
+    try await World.run { world in
+      let bob = try world.plexus(World.bob)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+          for try await passage in bob.accept() {
+            try await Self.echo(passage)
+            break
+          }
+        }
+        group.addTask {
+          let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+          try await stream.write("one")
+          #expect(try await stream.read() == ByteBuffer(string: "one"))
+          await stream.close()
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
+  @Test func whereEncryptionIsRequiredAPeerWithoutItIsRefusedByEitherSide() async throws {
+    try await World.run { world in
+      let (strict, loose) = (
+        try world.plexus(World.alice) { $0.security = .required },
+        try world.plexus(World.bob) { $0.purpose = .datagrams }
+      )
+      try await world.whileBobAccepts(loose) {
+        await #expect { _ = try await strict.invite(IdentityName(World.bob)) } throws: {
+          ($0 as? PlexusError)?.code == .notSecure
+        }
+      }
+      let log = LogRecorder()
+      let strictBob = try world.plexus(World.bob, log: log) { $0.security = .required }
+      let looseAlice = try world.plexus(World.alice) {
+        $0.purpose = .datagrams
+        $0.responseTimeout = .seconds(5)
+      }
+      try await world.whileBobAccepts(strictBob) {
+        await #expect(throws: PlexusError.self) { _ = try await looseAlice.invite(IdentityName(World.bob)) }
+        try await log.wait(for: "cannot encrypt the stream")
+      }
+    }
+  }
+
+  @Sendable private static func echo(_ passage: Passage) async throws {
+    let stream = try await passage.openStream()
+    for try await bytes in stream { try await stream.write(bytes) }
+    await stream.close()
+  }
+}

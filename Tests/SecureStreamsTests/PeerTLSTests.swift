@@ -1,0 +1,159 @@
+import Datagrams
+import Foundation
+import Identity
+import NIOCore
+import NIOSSL
+import Testing
+import Tubus
+
+@testable import SecureStreams
+
+@Suite(.timeLimit(.minutes(1))) struct PeerTLSTests {
+  @Test func bothProveWhoTheyAreAndTalk() async throws {
+    let (ann, bob) = try Cast.two.get()
+    try await withTubusPair { client, server in
+      try await secure(client, ann, bob.identity, server, bob, ann.identity)
+      let echo = try await Self.exchange("hello", from: client, to: server)
+      #expect(echo == "hello")
+      #expect(try await Self.exchange("and back", from: server, to: client) == "and back")
+    }
+  }
+
+  @Test func whoeverHoldsAnotherCertificateIsRefusedByTheConnector() async throws {
+    let (ann, bob) = try Cast.two.get()
+    let eve = try Cast.eve.get()
+    try await withTubusPair { client, server in
+      await #expect { try await secure(client, ann, bob.identity, server, eve, ann.identity) } throws: {
+        ($0 as? SecureStreamError)?.code == .notAuthenticated
+      }
+    }
+  }
+
+  @Test func whoeverHoldsAnotherCertificateIsRefusedByTheAcceptorBeforeAByteIsDelivered() async throws {
+    let (ann, bob) = try Cast.two.get()
+    let eve = try Cast.eve.get()
+    try await withTubusPair { client, server in
+      // Eve believes Bob, Bob expects Ann.
+      let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "app")
+      let eves = try PeerTLS(own: eve, peer: bob.identity, application: "app")
+      async let accepted: Void = bobs.secure(server, as: .server)
+      try? await eves.secure(client, as: .client)
+      try? await client.writeAndFlush(ByteBuffer(string: "let me in"))
+      await #expect { try await accepted } throws: { ($0 as? SecureStreamError)?.code == .notAuthenticated }
+    }
+  }
+
+  @Test func anotherApplicationIsRefused() async throws {
+    let (ann, bob) = try Cast.two.get()
+    try await withTubusPair { client, server in
+      let anns = try PeerTLS(own: ann, peer: bob.identity, application: "chat")
+      let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "files")
+      async let accepted: Void = bobs.secure(server, as: .server)
+      await #expect(throws: SecureStreamError.self) { try await anns.secure(client, as: .client) }
+      await #expect(throws: SecureStreamError.self) { try await accepted }
+    }
+  }
+
+  @Test func garbageInsteadOfTLSIsToldAndEndsTheStream() async throws {
+    let (ann, bob) = try Cast.two.get()
+    try await withTubusPair { client, server in
+      let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "app")
+      async let accepted: Void = bobs.secure(server, as: .server)
+      try await client.writeAndFlush(ByteBuffer(repeating: 0x41, count: 4096))
+      await #expect(throws: SecureStreamError.self) { try await accepted }
+    }
+  }
+
+  @Test func longApplicationNamesFitIntoALPN() {
+    let long = String(repeating: "x", count: 255)
+    #expect(PeerTLS.protocolName(of: "chat") == "plexus/1/chat")
+    #expect(PeerTLS.protocolName(of: long).utf8.count <= 255)
+    #expect(PeerTLS.protocolName(of: long) != PeerTLS.protocolName(of: String(repeating: "y", count: 255)))
+  }
+
+  private func secure(
+    _ client: any Channel, _ clients: OwnIdentity, _ expected: PeerIdentity, _ server: any Channel,
+    _ servers: OwnIdentity, _ expectedThere: PeerIdentity
+  ) async throws {
+    let there = try PeerTLS(own: servers, peer: expectedThere, application: "app")
+    let here = try PeerTLS(own: clients, peer: expected, application: "app")
+    async let accepted: Void = there.secure(server, as: .server)
+    do { try await here.secure(client, as: .client) } catch {
+      _ = try? await accepted
+      throw error
+    }
+    try await accepted
+  }
+
+  private static func exchange(_ text: String, from one: any Channel, to other: any Channel) async throws -> String {
+    let promise = other.eventLoop.makePromise(of: ByteBuffer.self)
+    try await other.eventLoop.submit {
+      let taker = Taker(promise, count: text.utf8.count)
+      try other.pipeline.syncOperations.addHandler(taker)
+      other.pipeline.syncOperations.read()
+    }.get()
+    try await one.writeAndFlush(ByteBuffer(string: text))
+    return String(buffer: try await promise.futureResult.get())
+  }
+}
+
+/// Takes what comes until it is enough.
+private final class Taker: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  private let promise: EventLoopPromise<ByteBuffer>
+  private let count: Int
+  private var bytes = ByteBuffer()
+
+  init(_ promise: EventLoopPromise<ByteBuffer>, count: Int) { (self.promise, self.count) = (promise, count) }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    bytes.writeImmutableBuffer(unwrapInboundIn(data))
+    if bytes.readableBytes >= count { promise.succeed(bytes) } else { context.read() }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) { promise.fail(ChannelError.eof) }
+}
+
+/// Two ends of a tubus stream over loopback.
+private func withTubusPair(
+  _ body: (_ client: any Channel, _ server: any Channel) async throws -> Void
+) async throws {
+  let loopback = try #require(Endpoint("127.0.0.1:0"))
+  let (listener, connector) = (
+    try await TubusEndpoint.bind(to: loopback), try await TubusEndpoint.bind(to: loopback)
+  )
+  let prepare: @Sendable (any Channel) -> EventLoopFuture<any Channel> = { channel in
+    channel.eventLoop.makeCompletedFuture {
+      try channel.syncOptions?.setOption(.autoRead, value: false)
+      return channel
+    }
+  }
+  do {
+    let accepted = try await listener.listen(initializer: prepare)
+    let client = try await connector.connect(to: listener.localEndpoint, initializer: prepare)
+    let server = try #require(await accepted.first { _ in true })
+    try await body(client, server)
+  } catch {
+    await connector.close()
+    await listener.close()
+    throw error
+  }
+  await connector.close()
+  await listener.close()
+}
+
+private enum Cast {
+  static let two = Result { (try made.get()[0], try made.get()[1]) }
+  static let eve = Result { try made.get()[2] }
+
+  /// RSA keys take their time: made once.
+  private static let made = Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let repository = try ApplicationRepository(path: folder)
+    return try ["ann@example.org/desk", "bob@example.org/home", "eve@example.org/den"].map { name in
+      try repository.create(IdentityName(name), options: NewIdentityOptions(bits: 2048))
+    }
+  }
+}
