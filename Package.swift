@@ -82,7 +82,7 @@ let package = Package(
     .target(
       name: "HolePunching",
       dependencies: [
-        "Datagrams", "DatagramSockets", "STUN", crypto, logging,
+        "Datagrams", "DatagramSockets", "STUN", nio, nioPosix, crypto, logging,
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: strict),
     .target(

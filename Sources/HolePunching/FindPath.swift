@@ -1,6 +1,7 @@
 import DatagramSockets
 import Datagrams
 import NIOCore
+import NIOPosix
 import STUN
 
 /// Looks for the best path to a peer, on several sockets at once, as a child of the calling task.
@@ -10,18 +11,20 @@ import STUN
 ///   - sockets: one for each of `bases`' purposes, in order; see ``CheckBase``. All are closed on return but the one that is returned.
 ///   - own: what the peer was told; its first server-reflexive candidate is of the first IPv4 socket.
 ///   - peer: what the peer told.
+///   - eventLoops: where sockets live that are opened meanwhile.
 ///   - turns: who may send thousands of datagrams.
 /// - Returns: the path, and its socket, which is free for a payload.
 /// - Throws: ``PathFailure`` when there is no path, `CancellationError` as soon as the task is cancelled; all sockets are closed then.
 public func findPath(
   to name: String, as role: PunchRole, own: PunchOffer, peer: PunchOffer, on sockets: [PathSocket],
+  openingOn eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   configuration: PathConfiguration = PathConfiguration(), turns: PathTurns = .shared
 ) async throws -> (path: FoundPath, socket: UDPSocket) {
   var configuration = configuration
   let hasTurn = own.takesManyDatagrams(with: peer) && turns.take(for: name, now: MonotonicClock.now)
   if !hasTurn { configuration.maximumAssistance = 0 }
   var search = PathSearch(
-    sockets: sockets.map(\.socket),
+    sockets: sockets.map(\.socket), eventLoops: eventLoops,
     finder: PathFinder(
       role: role, own: own, peer: peer,
       bases: sockets.map { CheckBase($0.socket.localEndpoint, purpose: $0.purpose) }, configuration: configuration,
@@ -52,7 +55,8 @@ public struct PathSocket: Sendable {
 /// The driver of a ``PathFinder``: one reader a socket.
 private struct PathSearch {
   private(set) var sockets: [UDPSocket]
-  var finder: PathFinder
+  private let eventLoops: any EventLoopGroup
+  private var finder: PathFinder
   /// Which reader wakes at which instant, so that a timeout wakes one of hundreds.
   private var alarm: (reader: Int, time: Instant)?
   private var clock = ArrivalClock()
@@ -60,7 +64,9 @@ private struct PathSearch {
   /// Sockets opened between two looks at what came in: 256 must not hold up the answers.
   private static let openedAtOnce = 8
 
-  init(sockets: [UDPSocket], finder: PathFinder) { (self.sockets, self.finder) = (sockets, finder) }
+  init(sockets: [UDPSocket], eventLoops: any EventLoopGroup, finder: PathFinder) {
+    (self.sockets, self.eventLoops, self.finder) = (sockets, eventLoops, finder)
+  }
 
   mutating func run() async throws -> PathFinder.Outcome {
     try await withThrowingTaskGroup(of: (Int, Datagram?).self) { readers in
@@ -105,7 +111,7 @@ private struct PathSearch {
     var opened: [Int] = []
     while finder.wantedSockets > 0, opened.count < Self.openedAtOnce {
       do {
-        let socket = try await UDPSocket.bind(to: .any(.v4))
+        let socket = try await UDPSocket.bind(to: .any(.v4), on: eventLoops)
         opened.append(sockets.count)
         sockets.append(socket)
         finder.add(CheckBase(socket.localEndpoint))

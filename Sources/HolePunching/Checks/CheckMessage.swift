@@ -8,7 +8,7 @@ import STUN
 /// | message | from | attributes | says |
 /// |---|---|---|---|
 /// | request | both | PRIORITY | does this path work? |
-/// | request | inviter | PRIORITY, USE-CANDIDATE, NOMINATION | I choose this path |
+/// | request | inviter | PRIORITY, USE-CANDIDATE, NOMINATION, XOR-MAPPED-ADDRESS | I choose this path, on which you are there |
 /// | success | both | XOR-MAPPED-ADDRESS | it does; or: I take it |
 /// | indication | inviter | USE-CANDIDATE, NOMINATION | I know that you took it: begin |
 /// | indication | acceptor | USE-CANDIDATE, NOMINATION | I have begun |
@@ -16,9 +16,17 @@ import STUN
 /// Roles are those of the rendezvous, and each direction has a key, so neither tie-breakers nor role conflicts exist.
 struct CheckMessage: Hashable, Sendable {
   enum Content: Hashable, Sendable {
-    case request(priority: UInt32, nomination: UInt32?)
+    case request(priority: UInt32, nomination: Nomination?)
     case success(mapped: Endpoint)
     case begin(nomination: UInt32)
+  }
+
+  /// A choice of the inviter's.
+  struct Nomination: Hashable, Sendable {
+    /// Higher than that of any choice before.
+    var number: UInt32
+    /// Where the inviter reaches the acceptor, so that both name the ends of the path alike.
+    var place: Endpoint
   }
 
   /// Types of RFC 8445 16.1; NOMINATION is that of the draft on renomination (draft-thatcher-ice-renomination).
@@ -52,23 +60,27 @@ struct CheckMessage: Hashable, Sendable {
     func number(_ kind: UInt16) -> UInt32? {
       value(kind).flatMap { $0.count == 4 ? $0.reduce(0) { $0 << 8 | UInt32($1) } : nil }
     }
-    let nomination = value(Kind.useCandidate) == nil ? nil : number(Kind.nomination)
+    let choice = value(Kind.useCandidate) == nil ? nil : number(Kind.nomination)
     switch message.messageClass {
     case .request:
       guard value(Kind.username) == keys.peerName, let priority = number(Kind.priority) else { return nil }
-      content = .request(priority: priority, nomination: nomination)
+      // Whoever chooses says where.
+      guard (choice == nil) == (message.mappedEndpoint == nil) else { return nil }
+      content = .request(
+        priority: priority,
+        nomination: choice.flatMap { number in message.mappedEndpoint.map { Nomination(number: number, place: $0) } })
     case .success:
       guard let mapped = message.mappedEndpoint else { return nil }
       content = .success(mapped: mapped)
     case .indication:
-      guard let nomination else { return nil }
-      content = .begin(nomination: nomination)
+      guard let choice else { return nil }
+      content = .begin(nomination: choice)
     case .error: return nil
     }
     id = message.transactionID
   }
 
-  /// No message of this kind is longer: a request with a nomination has 128 bytes, an answer over IPv6 88.
+  /// No message of this kind is longer: a request with a choice has 152 bytes at most, an answer over IPv6 88.
   private static let maximumLength = 256
 
   /// The datagram, signed.
@@ -79,16 +91,16 @@ struct CheckMessage: Hashable, Sendable {
       message = STUNMessage(
         .request, transactionID: id,
         attributes: [.other(type: Kind.username, value: keys.ownName), Self.number(Kind.priority, priority)]
-          + Self.nomination(nomination))
+          + Self.choice(nomination?.number) + (nomination.map { [.xorMappedAddress($0.place)] } ?? []))
     case .success(let mapped):
       message = STUNMessage(.success, transactionID: id, attributes: [.xorMappedAddress(mapped)])
     case .begin(let nomination):
-      message = STUNMessage(.indication, transactionID: id, attributes: Self.nomination(nomination))
+      message = STUNMessage(.indication, transactionID: id, attributes: Self.choice(nomination))
     }
     return message.encoded { Array(HMAC<SHA256>.authenticationCode(for: $0, using: keys.own)) }
   }
 
-  private static func nomination(_ number: UInt32?) -> [STUNAttribute] {
+  private static func choice(_ number: UInt32?) -> [STUNAttribute] {
     number.map { [.other(type: Kind.useCandidate, value: []), Self.number(Kind.nomination, $0)] } ?? []
   }
 

@@ -31,6 +31,8 @@ public struct PathFinder: Sendable {
   private var outbox: [SocketTransmit] = []
   private var nextSlot: Instant
   private var firstContact: Instant?
+  /// Where the inviter reaches us on the path that it has chosen.
+  private var place: Endpoint?
   private var failingSince: Instant?
   private var hasSent = false
   private var sendError: String?
@@ -163,14 +165,18 @@ public struct PathFinder: Sendable {
   // MARK: What comes in
 
   private mutating func takeRequest(
-    _ id: STUNTransactionID, _ priority: UInt32, _ nomination: UInt32?, from source: Endpoint, on base: Int,
+    _ id: STUNTransactionID, _ priority: UInt32, _ nomination: CheckMessage.Nomination?, from source: Endpoint,
+    on base: Int,
     now: Instant
   ) {
     guard reactions.take(now: now) else { return }
     let index = list.discover(
       base: base, remote: source, priority: priority,
       local: Candidate.priority(.peerReflexive, bases[base].local.address), role: role, now: now)
-    if let nomination, !agreement.takeNomination(nomination, base: base, remote: source, now: now) { return }
+    if let nomination {
+      guard agreement.takeNomination(nomination.number, base: base, remote: source, now: now) else { return }
+      place = nomination.place
+    }
     send(.success(mapped: source), id: id, on: base, to: source, hopLimit: nil, isImportant: true, now: now)
     if let index { list.trigger(index) }
   }
@@ -222,7 +228,7 @@ public struct PathFinder: Sendable {
   private mutating func check(_ index: Int, now: Instant) {
     let pair = list[index]
     // Before the peer was heard, a datagram may come to its NAT too early, and some NATs drop a mapping for that.
-    let isEarly = firstContact == nil && !pair.remote.endpoint.address.isOfLocalNetwork
+    let isEarly = firstContact == nil && pair.remote.kind != .host
     let isLow = isEarly && role == .accepting && (now < fullHopLimitFrom || pair.sent.isMultiple(of: 2))
     request(
       on: pair.base, to: pair.remote.endpoint, hopLimit: isLow ? configuration.lowHopLimit : nil, nomination: nil,
@@ -236,7 +242,10 @@ public struct PathFinder: Sendable {
     let id = STUNTransactionID(using: &generator)
     let priority = Candidate.priority(.peerReflexive, bases[base].local.address)
     let isSent = send(
-      .request(priority: priority, nomination: nomination), id: id, on: base, to: destination, hopLimit: hopLimit,
+      .request(
+        priority: priority,
+        nomination: nomination.map { CheckMessage.Nomination(number: $0, place: destination) }), id: id, on: base,
+      to: destination, hopLimit: hopLimit,
       isImportant: isImportant, now: now)
     guard isSent else { return }
     sentChecks.add(id, SentChecks.Entry(base: base, destination: destination, sentAt: now, nomination: nomination))
@@ -278,7 +287,7 @@ public struct PathFinder: Sendable {
     let pair = list.index(base: path.base, remote: path.remote).map { list[$0] }
     outcome = .success(
       FoundPath(
-        socket: path.base, peer: path.remote, kind: pair?.remote.kind ?? .peerReflexive, mapped: pair?.mapped,
+        socket: path.base, peer: path.remote, kind: pair?.remote.kind ?? .peerReflexive, mapped: place ?? pair?.mapped,
         conclusion: conclusion, roundTrip: pair?.roundTrip, timeToFirstContact: start.duration(to: firstContact ?? now),
         duration: start.duration(to: now), counters: counters))
   }

@@ -37,7 +37,7 @@ public struct FoundPath: Hashable, Sendable {
   public var peer: Endpoint
   /// How that endpoint was known.
   public var kind: Candidate.Kind
-  /// Our endpoint as the peer sees it, if an answer of its told that.
+  /// Our endpoint as the peer sees it on this path.
   public var mapped: Endpoint?
   /// What the agreement stands on.
   public var conclusion: Conclusion

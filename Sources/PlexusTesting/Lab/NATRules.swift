@@ -1,6 +1,8 @@
 extension Lab.NATKind {
   /// The kind as nftables rules of a router whose public interface is `eth0` and whose first inside host is `host`.
-  func rules(host: String) -> String {
+  ///
+  /// - Parameter sequentialPorts: for symmetric ones, one port after another; 40,000 of them, then from the start.
+  func rules(host: String, sequentialPorts: Bool = false) -> String {
     switch self {
     case .open: ""
     case .fullCone: table(masquerade: "masquerade", forward: "iifname eth0 udp dport 1024-65535 dnat to \(host)")
@@ -9,7 +11,10 @@ extension Lab.NATKind {
         masquerade: "masquerade", forward: "iifname eth0 udp dport . ip saddr @seen dnat to \(host)",
         remembersAddresses: true)
     case .portRestricted: table(masquerade: "masquerade")
-    case .symmetric: table(masquerade: "masquerade fully-random")
+    case .symmetric:
+      table(
+        masquerade: sequentialPorts
+          ? "meta l4proto udp masquerade to :numgen inc mod 40000 offset 20000" : "masquerade fully-random")
     }
   }
 

@@ -8,7 +8,8 @@ import Testing
 @Suite struct CheckMessageTests {
   private static let mapped = Endpoint(address: .v4(0xCB00_710A), port: 4000)
   private static let contents: [CheckMessage.Content] = [
-    .request(priority: 7, nomination: nil), .request(priority: .max, nomination: 3), .success(mapped: mapped),
+    .request(priority: 7, nomination: nil), .request(priority: .max, nomination: .init(number: 3, place: mapped)),
+    .success(mapped: mapped),
     .success(mapped: Endpoint(address: .v6(high: 1 << 61, low: 9), port: 1)), .begin(nomination: 9),
   ]
   private let inviter: CheckKeys

@@ -72,9 +72,12 @@ public enum PathMatrix {
       guard arrangement == .apart, acceptor.isSymmetric || inviter.isSymmetric else { return .certain }
       if acceptor.isSymmetric, inviter.isSymmetric {
         guard acceptor.hasRule == true, inviter.hasRule == true else { return .impossible }
-        return .likely
+        let allocations = Set([acceptor, inviter].flatMap { $0.surroundings.nats.map(\.allocation) })
+        return allocations.count == 1 ? .likely : .possible
       }
       let other = acceptor.isSymmetric ? inviter : acceptor
+      // The acceptor must reach the inviter before it knows whether that has begun.
+      if other.surroundings.nats.contains(where: { $0.unexpectedInbound != .ignored }) { return .possible }
       return other.admitsAnyPort || other.surroundings.nats.isEmpty ? .certain : .likely
     }
 
@@ -108,6 +111,8 @@ public enum PathMatrix {
     case certain
     /// In 19 of 20.
     case likely
+    /// If all goes well.
+    case possible
     /// Never; both sides must say so.
     case impossible
   }
@@ -139,7 +144,7 @@ extension PathMatrix.Cell {
     case (.failure(let acceptor)?, .failure(let inviter)?):
       switch expectation {
       case .certain: return "no path: \(acceptor.code); \(inviter)"
-      case .likely: return nil
+      case .likely, .possible: return nil
       case .impossible:
         return acceptor.code == .bothSymmetric && inviter.code == .bothSymmetric
           ? nil : "\(acceptor.code); \(inviter.code)"
