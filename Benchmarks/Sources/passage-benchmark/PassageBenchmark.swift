@@ -17,8 +17,11 @@ import PlexusTesting
   @Option(help: "Measurements of which the table gives the median.")
   var samples = 5
 
-  @Flag(help: "Time until plexus says that a symmetric NAT cannot be passed.")
-  var symmetric = false
+  @Flag(help: "Connect every kind of network with every other, symmetric NATs too, --samples times a cell.")
+  var matrix = false
+
+  @Option(help: "With --matrix, play only cells whose name contains this text, such as 'symmetric, random x open'.")
+  var cells: [String] = []
 
   @Option(help: "Let this many peers invite one acceptor in the same second.")
   var peers: Int?
@@ -44,8 +47,8 @@ import PlexusTesting
       try await runRepeated(pair, count: count)
       chosen = true
     }
-    if symmetric {
-      try await runSymmetric()
+    if matrix {
+      try await runMatrix(count: samples)
       chosen = true
     }
     if let peers {

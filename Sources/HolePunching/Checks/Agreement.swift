@@ -89,7 +89,7 @@ struct Agreement: Sendable {
   /// The inviter's best path so far.
   mutating func consider(_ path: Path, mayImprove: Bool, now: Instant) {
     guard case .looking(let graceEnds) = phase else { return }
-    let end = mayImprove ? graceEnds ?? now.advanced(by: PathTiming.grace) : now
+    let end = mayImprove ? graceEnds ?? now.advanced(by: PathTiming.grace(roundTrip: path.roundTrip)) : now
     phase = .looking(graceEnds: end)
     guard end <= now else { return }
     latestNumber += 1

@@ -23,13 +23,15 @@ enum PathTiming {
   /// Ta, the time between two ordinary checks: the least that RFC 8445 14.2 allows. Twelve pairs, as two hosts with IPv4 and IPv6 have
   /// them, are then all tried within 60 ms, at 25 kB a second.
   static let pace: Duration = .milliseconds(5)
+  /// So many go at once in the beginning, less than what TCP sends into an unknown path (RFC 6928): on fast paths they are all.
+  static let burst = 8
   /// The first repeat of a check comes when an answer from the same country would be overdue.
   static let firstGap: Duration = .milliseconds(50)
   /// Later ones end up so far apart, where the peer may not have started yet.
   static let longestGap: Duration = .milliseconds(500)
-  /// How long a better path is waited for once one works: two checks of each have been sent by then, and a path within one network answers
-  /// in a fraction of it.
-  static let grace: Duration = .milliseconds(100)
+  /// How long a better path is waited for once one works: two and a half of its round trips, for whoever is nearer answers sooner, and was
+  /// asked before; not longer than a repeat after a loss takes.
+  static func grace(roundTrip: Duration) -> Duration { min(max(roundTrip * 2.5, .milliseconds(5)), .milliseconds(100)) }
 
   /// Repeats of the inviter's choice: each 50 to 200 ms.
   static let longestNominationGap: Duration = .milliseconds(200)

@@ -30,6 +30,7 @@ public struct PathFinder: Sendable {
   private var agreement: Agreement
   private var outbox: [SocketTransmit] = []
   private var nextSlot: Instant
+  private var burst = PathTiming.burst
   private var firstContact: Instant?
   /// Where the inviter reaches us on the path that it has chosen.
   private var place: Endpoint?
@@ -133,10 +134,12 @@ public struct PathFinder: Sendable {
   /// Sends what is due, or ends.
   public mutating func handleTimeout(now: Instant) {
     guard outcome == nil else { return }
-    while nextSlot <= now, let index = list.takeDue(onlyTriggered: agreement.isSettled, now: now) {
+    while burst > 0 || nextSlot <= now, let index = list.takeDue(onlyTriggered: agreement.isSettled, now: now) {
       check(index, now: now)
-      nextSlot = max(nextSlot, now.advanced(by: .zero - PathTiming.pace)).advanced(by: PathTiming.pace)
+      if burst > 0 { burst -= 1 } else { nextSlot = max(nextSlot.advanced(by: PathTiming.pace), now) }
     }
+    // What was not used of the burst is not for later.
+    burst = 0
     assist(now: now)
     agree(now: now)
     if outcome == nil, end <= now { fail(failureCode, now: now) }
