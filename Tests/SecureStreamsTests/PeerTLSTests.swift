@@ -36,10 +36,10 @@ import Tubus
       // Eve believes Bob, Bob expects Ann.
       let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "app")
       let eves = try PeerTLS(own: eve, peer: bob.identity, application: "app")
-      async let accepted: Void = bobs.secure(server, as: .server)
+      let accepted = Task { try await bobs.secure(server, as: .server) }
       try? await eves.secure(client, as: .client)
       try? await client.writeAndFlush(ByteBuffer(string: "let me in"))
-      await #expect { try await accepted } throws: { ($0 as? SecureStreamError)?.code == .notAuthenticated }
+      await #expect { try await accepted.value } throws: { ($0 as? SecureStreamError)?.code == .notAuthenticated }
     }
   }
 
@@ -48,9 +48,9 @@ import Tubus
     try await withTubusPair { client, server in
       let anns = try PeerTLS(own: ann, peer: bob.identity, application: "chat")
       let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "files")
-      async let accepted: Void = bobs.secure(server, as: .server)
+      let accepted = Task { try await bobs.secure(server, as: .server) }
       await #expect(throws: SecureStreamError.self) { try await anns.secure(client, as: .client) }
-      await #expect(throws: SecureStreamError.self) { try await accepted }
+      await #expect(throws: SecureStreamError.self) { try await accepted.value }
     }
   }
 
@@ -58,9 +58,9 @@ import Tubus
     let (ann, bob) = try Cast.two.get()
     try await withTubusPair { client, server in
       let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "app")
-      async let accepted: Void = bobs.secure(server, as: .server)
+      let accepted = Task { try await bobs.secure(server, as: .server) }
       try await client.writeAndFlush(ByteBuffer(repeating: 0x41, count: 4096))
-      await #expect(throws: SecureStreamError.self) { try await accepted }
+      await #expect(throws: SecureStreamError.self) { try await accepted.value }
     }
   }
 
@@ -77,12 +77,12 @@ import Tubus
   ) async throws {
     let there = try PeerTLS(own: servers, peer: expectedThere, application: "app")
     let here = try PeerTLS(own: clients, peer: expected, application: "app")
-    async let accepted: Void = there.secure(server, as: .server)
+    let accepted = Task { try await there.secure(server, as: .server) }
     do { try await here.secure(client, as: .client) } catch {
-      _ = try? await accepted
+      _ = try? await accepted.value
       throw error
     }
-    try await accepted
+    try await accepted.value
   }
 
   private static func exchange(_ text: String, from one: any Channel, to other: any Channel) async throws -> String {

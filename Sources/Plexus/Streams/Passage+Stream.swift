@@ -49,9 +49,10 @@ extension Passage {
       }
       if isKept { plexus.streams.add(path) }
       tubus.closeFuture.whenComplete { [streams = plexus.streams] _ in streams.remove(path) }
-      return PassageStream(
-        channel: tubus, path: path, isEncrypted: isSecurable,
-        plexus: isKept && role == .inviting ? plexus : nil)
+      return try await tubus.eventLoop.submit {
+        PassageStream(
+          channel: tubus, path: path, isEncrypted: isSecurable, plexus: isKept && role == .inviting ? plexus : nil)
+      }.get()
     } catch {
       await endpoint.close()
       throw error

@@ -16,6 +16,7 @@ public final class PassageStream: Sendable {
   private let keeper: Task<Passage?, any Error>?
   private let reader: NIOLoopBound<StreamReader>
 
+  /// On the channel's event loop.
   init(channel: any Channel, path: StreamPath, isEncrypted: Bool, plexus: Plexus?) {
     self.channel = channel
     self.path = path
@@ -74,6 +75,7 @@ public final class PassageStream: Sendable {
       return successor ?? nil
     }
     keeper?.cancel()
+    channel.eventLoop.execute { [reader] in reader.value.stop() }
     await path.close(afterFlushing: channel)
     if let late = try? await keeper?.value { await late.socket.close() }
     return nil

@@ -60,7 +60,8 @@ final class StreamPath: Sendable {
       let abort = channel.eventLoop.scheduleTask(in: .seconds(1)) { [stream = self.channel] in
         stream.triggerUserOutboundEvent(TubusAbort(), promise: nil)
       }
-      channel.close(promise: nil)
+      // TLS says goodbye both ways: the peer's has to be read.
+      channel.setOption(.autoRead, value: true).whenComplete { _ in channel.close(promise: nil) }
       try? await self.channel.closeFuture.get()
       abort.cancel()
     }

@@ -8,6 +8,7 @@ final class StreamReader: ChannelInboundHandler {
   private var reader: EventLoopPromise<ByteBuffer?>?
   private var end: Result<Void, any Error>?
   private var isAdded = false
+  private var isClosing = false
 
   /// The next bytes, nil at the end.
   func next(on channel: any Channel) -> EventLoopFuture<ByteBuffer?> {
@@ -37,12 +38,16 @@ final class StreamReader: ChannelInboundHandler {
     try? channel.pipeline.syncOperations.addHandler(self)
   }
 
+  /// What still comes is not wanted: a stream that is being closed reads without being asked.
+  func stop() { isClosing = true }
+
   func cancel() {
     reader?.fail(CancellationError())
     reader = nil
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isClosing else { return }
     let bytes = unwrapInboundIn(data)
     if let reader {
       self.reader = nil

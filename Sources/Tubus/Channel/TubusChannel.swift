@@ -192,8 +192,10 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     }
     isClosing = true
     failUnflushed(TubusEnding.aborted)
-    connection.abort(now: driver.now)
     promise?.succeed()
+    // The peer may have ended it before, and what it said last was not read.
+    guard ending == nil else { return finish() }
+    connection.abort(now: driver.now)
     driver.serve(self)
   }
 
