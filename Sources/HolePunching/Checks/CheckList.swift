@@ -7,10 +7,13 @@ struct CheckList: Sendable {
 
   private(set) var pairs: [CheckPair] = []
   private var indices: [CheckPair.Key: Int] = [:]
+  /// What the peer told of itself.
+  private let announced: [Endpoint: Candidate]
   /// Pairs to be checked before all others (RFC 8445 6.1.4.1).
   private var triggered: [Int] = []
 
   init(bases: [CheckBase], own: PunchOffer, peer: PunchOffer, role: PunchRole, now: Instant) {
+    announced = Dictionary(peer.candidates.map { ($0.endpoint, $0) }) { first, _ in first }
     let all = bases.indices.flatMap { base in
       Self.remotes(of: bases[base], peer: peer).map {
         CheckPair(base: base, remote: $0, local: Self.priority(of: bases[base], own: own), role: role, now: now)
@@ -33,9 +36,8 @@ struct CheckList: Sendable {
     if let known = index(base: base, remote: remote) { return known }
     // Twice the ordinary number, so that no flood of the peer's keeps out the endpoint that counts.
     guard pairs.count < Self.maximumPairs * 2 else { return nil }
-    append(
-      CheckPair(
-        base: base, remote: Candidate(.peerReflexive, remote, priority: priority), local: local, role: role, now: now))
+    let candidate = announced[remote] ?? Candidate(.peerReflexive, remote, priority: priority)
+    append(CheckPair(base: base, remote: candidate, local: local, role: role, now: now))
     return pairs.count - 1
   }
 
