@@ -7,6 +7,7 @@ import PlexusTesting
     commandName: "plexus-lab", abstract: "Try plexus between NATs on one machine.",
     subcommands: [
       CheckCommand.self, DemoCommand.self, UpCommand.self, TalkCommand.self, SimulateCommand.self, PathsCommand.self,
+      MatrixCommand.self,
       ProbeCommand.self,
       PathCommand.self,
     ])

@@ -17,12 +17,6 @@ import PlexusTesting
   @Option(help: "Measurements of which the table gives the median.")
   var samples = 5
 
-  @Flag(help: "Connect every kind of network with every other, symmetric NATs too, --samples times a cell.")
-  var matrix = false
-
-  @Option(help: "With --matrix, play only cells whose name contains this text, such as 'symmetric, random x open'.")
-  var cells: [String] = []
-
   @Option(help: "Let this many peers invite one acceptor in the same second.")
   var peers: Int?
 
@@ -45,10 +39,6 @@ import PlexusTesting
       chosen = true
     } else if let count = self.repeat {
       try await runRepeated(pair, count: count)
-      chosen = true
-    }
-    if matrix {
-      try await runMatrix(count: samples)
       chosen = true
     }
     if let peers {

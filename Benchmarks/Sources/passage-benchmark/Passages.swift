@@ -73,7 +73,7 @@ func invite(_ acceptor: PlexusPeer, by inviter: PlexusPeer) async throws -> Doub
 }
 
 /// Nanoseconds since 1970, as the payloads write them.
-func realTime() -> Int64 {
+private func realTime() -> Int64 {
   var time = timespec()
   clock_gettime(CLOCK_REALTIME, &time)
   return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

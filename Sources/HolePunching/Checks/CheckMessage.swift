@@ -49,7 +49,8 @@ struct CheckMessage: Hashable, Sendable {
     // The code first: all that follows is the peer's word.
     guard datagram.count <= Self.maximumLength, let (text, code) = STUNMessage.protectedPart(of: datagram),
       HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text, using: keys.peer),
-      let message = try? STUNMessage(decoding: datagram), message.method == STUNMessage.bindingMethod
+      let message = try? STUNMessage(decoding: datagram), message.hasFingerprint,
+      message.method == STUNMessage.bindingMethod
     else { return nil }
     func value(_ kind: UInt16) -> [UInt8]? {
       for attribute in message.attributes {
