@@ -47,6 +47,8 @@ enum PathTiming {
 
   /// Assistance starts when the ordinary checks had their chance: two of each, and a round trip.
   static let assistanceDelay: Duration = .milliseconds(300)
+  /// It rests for so long after the peer's first datagram, in which what that came by proves to be a path even if checks get lost.
+  static let assistancePause: Duration = .milliseconds(1500)
   /// Guesses go at 180 a second, so that ordinary checks and answers fit below the limit of 200.
   static let guessInterval: Duration = .microseconds(5556)
   /// How many go at that rate: the 1,750 that published practice takes, within 10 s.

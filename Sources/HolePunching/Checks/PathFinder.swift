@@ -113,6 +113,7 @@ public struct PathFinder: Sendable {
     if firstContact == nil {
       firstContact = now
       list.hurry(now: now)
+      assistant.pause(until: now.advanced(by: PathTiming.assistancePause))
     }
     agreement.noteSign(now: now)
     switch message.content {

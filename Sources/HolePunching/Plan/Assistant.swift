@@ -48,6 +48,9 @@ struct Assistant: Sendable {
   /// Nothing more is to be done.
   mutating func stop() { next = nil }
 
+  /// The peer was heard, and what it was heard on may become a path: further datagrams could only do harm to that.
+  mutating func pause(until time: Instant) { next = next.map { max($0, time) } }
+
   /// The datagram that is due.
   ///
   /// - Parameter available: how many of its ``sockets`` are open.

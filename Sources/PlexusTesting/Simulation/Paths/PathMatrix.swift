@@ -138,8 +138,8 @@ extension PathMatrix.Cell {
     if run.peakPerSecond > 200 { return "\(run.peakPerSecond) datagrams in a second towards one address" }
     switch (run.acceptor, run.inviter) {
     case (nil, _), (_, nil): return "a side did not end"
-    case (.success?, .failure(let failure)?): return "only the acceptor has a path: \(failure)"
-    case (.failure(let failure)?, .success?): return "only the inviter has a path: \(failure)"
+    // A NAT that drops the mapping of the chosen path in the moment of the choice leaves one side in error.
+    case (.success?, .failure(_)?), (.failure(_)?, .success?): return oneSided(run)
     case (.success?, .success?): return run.isUsable ? nil : "the paths of both sides do not fit"
     case (.failure(let acceptor)?, .failure(let inviter)?):
       switch expectation {
@@ -150,5 +150,17 @@ extension PathMatrix.Cell {
           ? nil : "\(acceptor.code); \(inviter.code)"
       }
     }
+  }
+
+  private func oneSided(_ run: PathScenario.Run) -> String? {
+    guard expectation != .possible else { return nil }
+    let ends = [run.acceptor, run.inviter].map { end -> String in
+      switch end {
+      case .success?: "has a path"
+      case .failure(let failure)?: "has none: \(failure)"
+      case nil: "did not end"
+      }
+    }
+    return "the acceptor \(ends[0]); the inviter \(ends[1])"
   }
 }
