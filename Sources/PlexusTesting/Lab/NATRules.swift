@@ -1,7 +1,7 @@
 extension Lab.NATKind {
   /// The kind as nftables rules of a router whose public interface is `eth0` and whose first inside host is `host`.
   ///
-  /// - Parameter sequentialPorts: for symmetric ones, one port after another; 40,000 of them, then from the start.
+  /// - Parameter sequentialPorts: for symmetric ones, one port after another; 4,096 of them, then from the start.
   func rules(host: String, sequentialPorts: Bool = false) -> String {
     switch self {
     case .open: ""
@@ -12,11 +12,15 @@ extension Lab.NATKind {
         remembersAddresses: true)
     case .portRestricted: table(masquerade: "masquerade")
     case .symmetric:
-      table(
-        masquerade: sequentialPorts
-          ? "meta l4proto udp masquerade to :numgen inc mod 40000 offset 20000" : "masquerade fully-random")
+      table(masquerade: sequentialPorts ? Self.counting : "masquerade fully-random")
     }
   }
+
+  /// A counter, put into network order by a map: nftables takes its bytes as they are.
+  private static let counting: String = {
+    let ports = (0..<4096).map { "\($0) : \(20_000 + $0)" }
+    return "meta l4proto udp masquerade to :numgen inc mod 4096 map { \(ports.joined(separator: ", ")) }"
+  }()
 
   private func table(masquerade: String, forward: String? = nil, remembersAddresses: Bool = false) -> String {
     var lines = ["table ip nat {"]
