@@ -84,7 +84,12 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
-    .target(name: "HolePunching", dependencies: ["Datagrams", "DatagramSockets", logging], swiftSettings: strict),
+    .target(
+      name: "HolePunching",
+      dependencies: [
+        "Datagrams", "DatagramSockets", "STUN", nio, nioPosix, crypto, logging,
+        .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: strict),
     .target(
       name: "Identity",
       dependencies: [
@@ -160,6 +165,7 @@ let package = Package(
       name: "PlexusTesting",
       dependencies: [
         "LibC", "CTun", "Datagrams", "STUN", "HolePunching", "Tubus", nio, logging,
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
@@ -176,7 +182,8 @@ let package = Package(
       name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
       swiftSettings: strict),
     .testTarget(
-      name: "HolePunchingTests", dependencies: ["HolePunching", "PlexusTesting"],
+      name: "HolePunchingTests",
+      dependencies: ["HolePunching", "STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
       resources: [.copy("Fixtures")], swiftSettings: strict),
     .testTarget(
       name: "TubusTests",

@@ -28,20 +28,22 @@ struct RepeatSchedule {
 
 /// A token bucket for what is sent only because something came in, so that a flood is not answered by a flood.
 struct ReactionBudget {
-  /// A burst of repeats of which none was lost.
-  private static let capacity = 16
-  /// No peer repeats faster than every 20 ms for long.
-  private static let refill: Duration = .milliseconds(20)
-
-  private var tokens = capacity
+  private let capacity: Int
+  private let refill: Duration
+  private var tokens: Int
   private var refilledAt: Instant
 
-  init(now: Instant) { refilledAt = now }
+  /// - Parameters:
+  ///   - capacity: by default a burst of repeats of which none was lost.
+  ///   - refill: by default what no peer exceeds for long.
+  init(capacity: Int = 16, refill: Duration = .milliseconds(20), now: Instant) {
+    (self.capacity, self.refill, tokens, refilledAt) = (capacity, refill, capacity, now)
+  }
 
   mutating func take(now: Instant) -> Bool {
-    let earned = refilledAt.duration(to: now).nanoseconds / Self.refill.nanoseconds
+    let earned = refilledAt.duration(to: now).nanoseconds / refill.nanoseconds
     if earned > 0 {
-      tokens = Int(min(Int64(tokens) + min(earned, Int64(Self.capacity)), Int64(Self.capacity)))
+      tokens = Int(min(Int64(tokens) + min(earned, Int64(capacity)), Int64(capacity)))
       refilledAt = now
     }
     guard tokens > 0 else { return false }

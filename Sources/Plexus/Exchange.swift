@@ -1,3 +1,4 @@
+import HolePunching
 import Identity
 import Rendezvous
 
@@ -16,5 +17,13 @@ struct Exchange: Sendable {
   var continues: StreamToken? {
     let token = PassageSupplement(text: own.supplement.text).continues
     return token == PassageSupplement(text: theirs.supplement.text).continues ? token : nil
+  }
+
+  /// Where each side may be reached; nil if one of them tells nothing beyond its reference line.
+  var offers: (own: PunchOffer, theirs: PunchOffer)? {
+    guard let own = PassageSupplement(text: own.supplement.text).offer,
+      let theirs = PassageSupplement(text: theirs.supplement.text).offer
+    else { return nil }
+    return (own, theirs)
   }
 }

@@ -74,23 +74,12 @@ extension Plexus {
   /// Looks at the own network once at start, so that a NAT that cannot be passed is told before anybody is disappointed.
   private func survey() async {
     do {
-      await (try boundSocket()).socket.close()
+      let ground = try await prepareGround()
+      await ground.close()
+      try ground.checkPunchable()
     } catch is CancellationError {
     } catch {
       telemetry.tell(.surveyFailed(PlexusError(error)))
-    }
-  }
-
-  /// A socket for one passage, and its public endpoint.
-  private func boundSocket(
-    on eventLoop: (any EventLoop)? = nil
-  ) async throws -> (socket: UDPSocket, mapping: MappingReport) {
-    let socket = try await bindSocket(on: eventLoop)
-    do {
-      return (socket, try await publicMapping(of: socket))
-    } catch {
-      await socket.close()
-      throw error
     }
   }
 
@@ -136,21 +125,26 @@ extension Plexus {
   private func passage(
     for invitation: Invitation, over rendezvous: any Rendezvous, continuing path: StreamPath? = nil
   ) async throws -> Passage {
-    let (socket, mapping): (UDPSocket, MappingReport)
+    let ground: PassageGround
     do {
       try checkSecurity(of: invitation.peer, offering: invitation.reference)
-      (socket, mapping) = try await boundSocket(on: path?.channel.eventLoop)
+      ground = try await prepareGround(on: path?.channel.eventLoop)
     } catch {
-      // The peer would wait for a minute otherwise.
-      if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
+      await decline(invitation, because: error, over: rendezvous)
       throw error
     }
     do {
-      let own = try reference(at: mapping.publicEndpoint, continuing: path?.token)
+      let own = try reference(to: ground, continuing: path?.token)
       let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
+      if exchange.offers == nil {
+        do { try ground.checkPunchable() } catch {
+          await decline(invitation, because: error, over: rendezvous)
+          throw error
+        }
+      }
       return try await withThrowingTaskGroup(of: Passage?.self) { group in
         // Punching starts before the answer is out, so that the own NAT is open when the peer's first datagram comes.
-        group.addTask { try await punch(exchange, on: socket, as: .accepting, mapping: mapping) }
+        group.addTask { try await meet(exchange, on: ground, as: .accepting) }
         group.addTask {
           try await rendezvous.answer(invitation, with: .accept(own))
           return nil
@@ -163,8 +157,15 @@ extension Plexus {
         throw CancellationError()
       }
     } catch {
-      await socket.close()
+      await ground.close()
       throw error
     }
+  }
+
+  /// The peer would wait for a minute otherwise.
+  private func decline(
+    _ invitation: Invitation, because error: any Error, over rendezvous: any Rendezvous
+  ) async {
+    if let reason = DeclineReason(error) { try? await rendezvous.answer(invitation, with: .decline(reason)) }
   }
 }

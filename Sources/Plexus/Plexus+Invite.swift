@@ -24,25 +24,25 @@ extension Plexus {
     let start = MonotonicClock.now
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
-    let socket = try await bindSocket(on: path?.channel.eventLoop)
-    do {
-      let passage = try await withRendezvous(port: dhtPort) { rendezvous in
-        // The rendezvous is joined while STUN runs: neither needs the other.
-        async let joined: Void = join(rendezvous, toInvite: peer)
-        let mapping = try await publicMapping(of: socket)
+    let passage = try await withRendezvous(port: dhtPort) { rendezvous in
+      // The rendezvous is joined while STUN runs: neither needs the other.
+      async let joined: Void = join(rendezvous, toInvite: peer)
+      let ground = try await prepareGround(on: path?.channel.eventLoop)
+      do {
+        // Nobody could make use of it.
+        if ground.offer == nil { try ground.checkPunchable() }
         try await joined
-        let own = try reference(at: mapping.publicEndpoint, continuing: path?.token)
-        let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: socket, mapping: mapping)
+        let own = try reference(to: ground, continuing: path?.token)
+        let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: ground)
         try checkSecurity(of: peer, offering: theirs)
-        return try await punch(
-          Exchange(peer: peer, own: own, theirs: theirs), on: socket, as: .inviting, mapping: mapping)
+        return try await meet(Exchange(peer: peer, own: own, theirs: theirs), on: ground, as: .inviting)
+      } catch {
+        await ground.close()
+        throw error
       }
-      telemetry.tell(.passageMade(peer: name, role: .inviting, after: start.duration(to: MonotonicClock.now)))
-      return passage
-    } catch {
-      await socket.close()
-      throw error
     }
+    telemetry.tell(.passageMade(peer: name, role: .inviting, after: start.duration(to: MonotonicClock.now)))
+    return passage
   }
 
   /// Any port, unless one was asked for. What other nodes still send to the last node on a port would flood the next one there:
@@ -63,8 +63,7 @@ extension Plexus {
 
   /// Sends the invitation and waits for the answer, while the NAT's mapping is kept alive.
   private func exchange(
-    _ own: Reference, with peer: PeerIdentity, over rendezvous: any Rendezvous, keeping socket: UDPSocket,
-    mapping: MappingReport
+    _ own: Reference, with peer: PeerIdentity, over rendezvous: any Rendezvous, keeping ground: PassageGround
   ) async throws -> Reference {
     let start = MonotonicClock.now
     let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
@@ -73,7 +72,7 @@ extension Plexus {
           peer, application: configuration.application, reference: own, timeout: configuration.responseTimeout)
       }
       group.addTask {
-        try await keepMappingAlive(of: socket, as: mapping)
+        try await keepMappingAlive(of: ground)
         return nil
       }
       defer { group.cancelAll() }

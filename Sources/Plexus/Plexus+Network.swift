@@ -25,10 +25,10 @@ extension Plexus {
   }
 
   /// What the peer is told: where we are, and what goes beyond that.
-  func reference(at endpoint: Endpoint, continuing token: StreamToken?) throws -> Reference {
+  func reference(to ground: PassageGround, continuing token: StreamToken?) throws -> Reference {
     try Reference(
-      endpoint: endpoint, puzzle: .random(in: .min ... .max),
-      supplement: .text(PassageSupplement(continues: token).text),
+      endpoint: ground.publicEndpoint, puzzle: .random(in: .min ... .max),
+      supplement: .text(PassageSupplement(continues: token, offer: ground.offer).text),
       offersSecureStream: configuration.purpose == .streams)
   }
 
@@ -46,7 +46,7 @@ extension Plexus {
   /// Whether a stream over a passage can be carried on by another: not where the port is fixed, which the old one holds.
   var canContinueStreams: Bool { configuration.purpose == .streams && configuration.localEndpoint.port == 0 }
 
-  /// Learns the public endpoint of a socket and refuses a symmetric NAT, behind which no peer could be told where to send.
+  /// Learns the public endpoint of a socket.
   func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
     let (servers, failures) = await directory.servers()
     for failure in failures where !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
@@ -55,42 +55,60 @@ extension Plexus {
       if case .serverFailed(let server, let outcome) = event { telemetry.tell(.serverFailed(server, outcome)) }
     }
     telemetry.tell(.mapped(report))
-    guard report.mapping.isSymmetric != true else {
-      throw PlexusError(
-        .symmetricNAT,
-        "the NAT of this network is symmetric: it gives every destination another public port, so no peer can be told where "
-          + "to send",
-        advice: "use another network here, such as a telephone's, or have the router forward a UDP port")
-    }
     return report
   }
 
   /// Keeps the NAT's mapping alive until cancelled.
-  func keepMappingAlive(of socket: UDPSocket, as report: MappingReport) async throws {
+  func keepMappingAlive(of ground: PassageGround) async throws {
     // Whoever told a public endpoint has answered.
-    guard let server = report.fastestServer else { return }
-    try await STUNClient.keepMappingAlive(on: socket, server: server, publicEndpoint: report.publicEndpoint) {
+    guard let report = ground.mapping, let server = report.fastestServer else { return }
+    try await STUNClient.keepMappingAlive(on: ground.main, server: server, publicEndpoint: report.publicEndpoint) {
       changed in
       telemetry.tell(.mappingChanged(to: changed, from: report.publicEndpoint))
     }
   }
 
-  /// Punches the hole and makes the passage of it. The socket stays open in any case.
-  func punch(
-    _ exchange: Exchange, on socket: UDPSocket, as role: PunchRole, mapping: MappingReport
-  ) async throws -> Passage {
+  /// Makes the passage: on the best path of all that both sides told or, with a peer of version 3.0, by punching the one that its reference line tells. Of
+  /// the sockets only the passage's stays open.
+  func meet(_ exchange: Exchange, on ground: PassageGround, as role: PunchRole) async throws -> Passage {
+    guard let offers = exchange.offers else {
+      await ground.closeOthers()
+      try ground.checkPunchable()
+      return try await punch(exchange, on: ground, as: role)
+    }
+    var configuration = PathConfiguration()
+    configuration.timeout = self.configuration.handshakeTimeout
+    configuration.lowHopLimit = self.configuration.punchHops
+    let (path, socket) = try await findPath(
+      to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
+      openingOn: ground.main.eventLoop, configuration: configuration)
+    telemetry.tell(.pathFound(peer: exchange.peer.name, path: path))
+    return passage(
+      exchange, as: role, socket: socket, outer: path.mapped ?? ground.publicEndpoint, alien: path.peer,
+      roundTrip: path.roundTrip)
+  }
+
+  private func punch(_ exchange: Exchange, on ground: PassageGround, as role: PunchRole) async throws -> Passage {
     var configuration = PunchConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
     let result = try await HolePunching.punch(
-      on: socket, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint, configuration: configuration)
+      on: ground.main, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint,
+      configuration: configuration)
     telemetry.tell(.punched(peer: exchange.peer.name, result: result))
-    return Passage(
+    return passage(
+      exchange, as: role, socket: ground.main, outer: ground.publicEndpoint, alien: exchange.theirs.endpoint,
+      roundTrip: result.roundTrip)
+  }
+
+  private func passage(
+    _ exchange: Exchange, as role: PunchRole, socket: UDPSocket, outer: Endpoint, alien: Endpoint, roundTrip: Duration?
+  ) -> Passage {
+    Passage(
       description: PassageDescription(
-        host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: mapping.publicEndpoint,
-        alien: exchange.theirs.endpoint, secret: exchange.secret,
-        files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
-      socket: socket, roundTrip: result.roundTrip, isSecurable: exchange.isSecurable, role: role, plexus: self,
+        host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: outer, alien: alien,
+        secret: exchange.secret, files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
+      socket: socket, roundTrip: roundTrip, isSecurable: exchange.isSecurable, role: role, plexus: self,
       identity: exchange.peer, continues: exchange.continues)
   }
 }

@@ -54,6 +54,18 @@ public struct PlexusConfiguration: Sendable {
   /// Called each time the rendezvous is joined: from then on an acceptor can be met.
   public var whenJoined: @Sendable () -> Void = {}
 
+  /// Which ways to this host the peer is told.
+  public var ways = Ways.all
+
+  /// Which ways to this host a peer is told.
+  public enum Ways: Sendable {
+    /// All: addresses of its interfaces, IPv6, and what is known of its NAT. A peer of version 3.0 makes use of the public endpoint alone.
+    case all
+    /// The public endpoint alone, as in version 3.0. Addresses of the local network stay untold; behind a symmetric NAT, and between two
+    /// hosts behind a NAT that does not hairpin, there is no passage then.
+    case publicEndpoint
+  }
+
   /// Where passages' sockets live.
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

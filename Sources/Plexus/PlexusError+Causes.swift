@@ -21,6 +21,8 @@ extension PlexusError {
       self.init(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, "\(error)", cause: error)
     case let error as PunchFailure:
       self.init(.peerNotReached, "\(error)", cause: error)
+    case let error as PathFailure:
+      self.init(error.code == .bothSymmetric ? .symmetricNAT : .peerNotReached, "\(error)", cause: error)
     case let error as SecureStreamError:
       self.init(Code(error.code), "\(error)", cause: error)
     case let error as TubusEnding:

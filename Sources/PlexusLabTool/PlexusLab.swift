@@ -6,7 +6,9 @@ import PlexusTesting
   static let configuration = CommandConfiguration(
     commandName: "plexus-lab", abstract: "Try plexus between NATs on one machine.",
     subcommands: [
-      CheckCommand.self, DemoCommand.self, UpCommand.self, TalkCommand.self, SimulateCommand.self, ProbeCommand.self,
+      CheckCommand.self, DemoCommand.self, UpCommand.self, TalkCommand.self, SimulateCommand.self, PathsCommand.self,
+      MatrixCommand.self,
+      ProbeCommand.self,
       PathCommand.self,
     ])
 }

@@ -110,28 +110,6 @@ extension LabTests {
       }
     }
 
-    @Test func theInvitersSymmetricNATIsNamed() async throws {
-      try await withPair(behind: .portRestricted, .symmetric) { _, acceptor, inviter in
-        try await acceptor.withAcceptor { _ in
-          let result = try await inviter.host.run("plexus", arguments: inviter.inviting(acceptor))
-          #expect(result.exit != .exited(0))
-          #expect(result.errors.contains("symmetric"), "\(result.errors)")
-        }
-      }
-    }
-
-    @Test func theAcceptorsSymmetricNATIsNamed() async throws {
-      try await withPair(behind: .symmetric, .portRestricted) { _, acceptor, inviter in
-        try await acceptor.withAcceptor { running in
-          try await running.waitForLine(containing: "symmetric")
-          // The acceptor declines, so that the inviter need not wait for its time-out.
-          let result = try await inviter.host.run("plexus", arguments: inviter.inviting(acceptor))
-          #expect(result.exit == .exited(69))
-          #expect(result.errors.contains("plexus: \(acceptor.identity) cannot be reached: its NAT is symmetric"))
-        }
-      }
-    }
-
     @Test func thePayloadsTalkThroughThePunchedPort() async throws {
       try await withPair { _, acceptor, inviter in
         let talk: @Sendable (PlexusPeer, String) -> (command: String, arguments: String) = { peer, name in

@@ -80,11 +80,29 @@ import Testing
     }
   }
 
-  @Test func aSymmetricNATEndsTheInvitationAtOnce() async throws {
+  @Test func behindASymmetricNATThePublicEndpointAloneIsNoUse() async throws {
     try await World.run { world in
       try await withLyingSTUNServer(try symmetric()) { servers in
-        await expect(.symmetricNAT, "symmetric") {
-          _ = try await world.plexus(World.alice) { $0.stunServers = servers }.invite(IdentityName(World.bob))
+        try await world.whileBobAccepts(try world.plexus(World.bob)) {
+          await expect(.symmetricNAT, "symmetric") {
+            let alice = try world.plexus(World.alice) {
+              $0.stunServers = servers
+              $0.ways = .publicEndpoint
+            }
+            _ = try await alice.invite(IdentityName(World.bob))
+          }
+        }
+      }
+    }
+  }
+
+  @Test func twoPeersThatTellAllTheirWaysNeedNoPublicEndpoint() async throws {
+    try await World.run { world in
+      try await withLyingSTUNServer(try symmetric()) { servers in
+        try await world.whileBobAccepts(try world.plexus(World.bob)) {
+          let alice = try world.plexus(World.alice) { $0.stunServers = servers }
+          let passage = try await alice.invite(IdentityName(World.bob))
+          await passage.socket.close()
         }
       }
     }
@@ -97,7 +115,8 @@ import Testing
         let bob = try world.plexus(World.bob, log: log) { $0.stunServers = servers }
         try await world.whileBobAccepts(bob) {
           await expect(.declined, World.bob, "symmetric") {
-            _ = try await world.plexus(World.alice).invite(IdentityName(World.bob))
+            let alice = try world.plexus(World.alice) { $0.ways = .publicEndpoint }
+            _ = try await alice.invite(IdentityName(World.bob))
           }
           #expect(log.text.contains("symmetric"))
         }
@@ -113,6 +132,7 @@ import Testing
         let bob = try world.plexus(World.bob) {
           $0.stunServers = servers
           $0.handshakeTimeout = .milliseconds(300)
+          $0.ways = .publicEndpoint
         }
         try await world.whileBobAccepts(bob) {
           await expect(.peerNotReached, "\(deaf.localEndpoint)") {

@@ -17,9 +17,6 @@ import PlexusTesting
   @Option(help: "Measurements of which the table gives the median.")
   var samples = 5
 
-  @Flag(help: "Time until plexus says that a symmetric NAT cannot be passed.")
-  var symmetric = false
-
   @Option(help: "Let this many peers invite one acceptor in the same second.")
   var peers: Int?
 
@@ -42,10 +39,6 @@ import PlexusTesting
       chosen = true
     } else if let count = self.repeat {
       try await runRepeated(pair, count: count)
-      chosen = true
-    }
-    if symmetric {
-      try await runSymmetric()
       chosen = true
     }
     if let peers {

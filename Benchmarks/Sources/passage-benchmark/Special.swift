@@ -3,28 +3,6 @@ import Glibc
 import PlexusTesting
 
 extension PassageBenchmark {
-  /// How soon an inviter is told that its NAT, or the acceptor's, is symmetric.
-  func runSymmetric() async throws {
-    try await runSymmetric("Inviter", sites: [.portRestricted, .symmetric])
-    try await runSymmetric("Acceptor", sites: [.symmetric, .portRestricted])
-  }
-
-  private func runSymmetric(_ side: String, sites: [Lab.Site]) async throws {
-    let (seconds, sentence) = try await withLab(sites: sites) { lab in
-      let acceptor = try await PlexusPeer("acceptor", on: lab.host(0), in: lab)
-      let inviter = try await PlexusPeer("inviter", on: lab.host(1), in: lab)
-      try acceptor.befriend(inviter)
-      return try await acceptor.withAcceptor { _ in
-        let start = ContinuousClock.now
-        let result = try await inviter.host.run("plexus", arguments: inviter.inviting(acceptor), deadline: .seconds(90))
-        let seconds = start.duration(to: .now) / .seconds(1)
-        guard result.exit != .exited(0) else { throw BenchmarkError("plexus passed a symmetric NAT") }
-        return (seconds, result.errors.split(separator: "\n").last.map(String.init) ?? "nothing")
-      }
-    }
-    say("\(side) behind a symmetric NAT: the inviter ended after \(text(seconds)), saying: \(sentence)")
-  }
-
   /// One acceptor, and peers that all invite in the same second, each behind a NAT of its own.
   func runManyPeers(_ count: Int) async throws {
     let sites = [Lab.Site](repeating: .portRestricted, count: count + 1)

@@ -20,6 +20,13 @@ enum LocalAddresses {
     }
   }
 
+  /// Where a peer may reach this host: at most four of a family, which no host with fewer than four networks exceeds.
+  static func reachable(_ family: IPAddress.Family) -> [IPAddress] {
+    let own = all().filter { $0.family == family && ($0.scope == .global || $0.scope == .private) }
+    let preferred = routed(family)
+    return Array((own.filter { $0 == preferred } + own.filter { $0 != preferred }).prefix(4))
+  }
+
   /// The source of datagrams to the internet at large, for which a root name server stands; nothing is sent.
   private static func routed(_ family: IPAddress.Family) -> IPAddress? {
     IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").flatMap {

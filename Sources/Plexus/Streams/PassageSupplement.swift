@@ -1,10 +1,13 @@
 import Crypto
 import FoundationEssentials
+import HolePunching
 
 /// What Plexus tells Plexus beside the reference line: one JSON object. Readers skip what they do not know.
 struct PassageSupplement: Codable, Hashable, Sendable {
   /// The stream that the passage is to carry on, by a name that only its two ends know.
   var continues: StreamToken?
+  /// Where the sender may be reached, and its half of the keys for looking.
+  var offer: PunchOffer?
 
   /// Reads a peer's text; what cannot be read says nothing.
   init(text: String?) {
@@ -12,12 +15,21 @@ struct PassageSupplement: Codable, Hashable, Sendable {
     self = decoded ?? PassageSupplement()
   }
 
-  init(continues: StreamToken? = nil) { self.continues = continues }
+  init(continues: StreamToken? = nil, offer: PunchOffer? = nil) { (self.continues, self.offer) = (continues, offer) }
+
+  private enum CodingKeys: String, CodingKey { case continues, offer }
+
+  /// Reads each part by itself: one that cannot be read takes no other with it.
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    continues = try? container.decodeIfPresent(StreamToken.self, forKey: .continues)
+    offer = try? container.decodeIfPresent(PunchOffer.self, forKey: .offer)
+  }
 
   /// The text for the companion.
   var text: String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 }

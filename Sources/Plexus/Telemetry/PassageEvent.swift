@@ -23,6 +23,7 @@ enum PassageEvent {
   case inviteReceived(peer: IdentityName, endpoint: Endpoint)
   case answered(peer: IdentityName, endpoint: Endpoint, after: Duration)
   case punched(peer: IdentityName, result: PunchResult)
+  case pathFound(peer: IdentityName, path: FoundPath)
   case passageMade(peer: IdentityName, role: PunchRole, after: Duration)
   case passageFailed(peer: IdentityName, role: PunchRole, error: PlexusError)
   case announced(peer: IdentityName, application: String)
@@ -64,6 +65,7 @@ extension PassageEvent {
     case .inviteReceived: "invite.received"
     case .answered: "invite.answered"
     case .punched: "punch.done"
+    case .pathFound: "path.found"
     case .passageMade: "passage.made"
     case .passageFailed: "passage.failed"
     case .announced: "advent.sent"
@@ -90,7 +92,7 @@ extension PassageEvent {
     case .tunnelEnded(_, let reason): reason == nil ? .info : .warning
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
     case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
-      .punched, .passageMade, .announced, .adventReceived, .tunnelUp, .payloadStarted,
+      .punched, .pathFound, .passageMade, .announced, .adventReceived, .tunnelUp, .payloadStarted,
       .pathRecovered, .pathRenewed:
       .info
     }
@@ -127,6 +129,9 @@ extension PassageEvent {
     case .punched(_, let result):
       "Hole punched to \(result.peer) in \(result.duration.forPeople)"
         + (result.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
+    case .pathFound(_, let path):
+      "Found a way \(path.words) to \(path.peer) in \(path.duration.forPeople), with \(path.counters.sent) datagrams"
+        + (path.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
     case .passageMade(let peer, _, let time): "Passage to \(peer) made in \(time.forPeople)"
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
     case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
@@ -183,6 +188,13 @@ extension PassageEvent {
         "conclusion": "\(result.conclusion.rawValue)", "peer-kind": "\(result.peerKind.rawValue)",
         "sent": "\(result.counters.sent)", "noise": "\(result.counters.noise)",
         "strangers": "\(result.counters.strangers)",
+      ]
+    case .pathFound(let peer, let path):
+      [
+        "peer": "\(peer)", "endpoint": "\(path.peer)", "ms": path.duration.field, "candidate": "\(path.kind)",
+        "conclusion": "\(path.conclusion.rawValue)", "sent": "\(path.counters.sent)",
+        "guesses": "\(path.counters.guesses)", "peak": "\(path.counters.peakPerSecond)",
+        "noise": "\(path.counters.noise)",
       ]
     case .passageMade(let peer, let role, let time):
       ["peer": "\(peer)", "role": "\(role.rawValue)", "ms": time.field]

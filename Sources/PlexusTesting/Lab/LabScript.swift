@@ -18,6 +18,7 @@ struct LabScript {
   private var makeNamespaces: String {
     let names =
       [topology.network, topology.server] + topology.sites.indices.map(topology.router)
+      + topology.doubledSites.map(topology.carrier)
       + topology.placements.indices.map(topology.host)
     let directories = topology.placements.indices.map(topology.hostDirectory)
     return "mkdir -p -m 0700 \(topology.directory)\nmkdir \(directories.joined(separator: " "))\n"
@@ -65,27 +66,57 @@ struct LabScript {
         "link set host\(placement.position) master inside up",
       ]
     }
+    let isDoubled = topology.sites[site].isDoubled
     let commands =
-      [
-        "link set lo up", "link add eth0 type veth peer name nat\(site) netns \(topology.network)",
-        "link add inside type bridge",
-      ]
-      + raise(
-        "eth0", addresses: ["\(topology.routerAddress(site))/24"], linkLocal: 0x100 + site,
-        addressesV6: [topology.routerAddressV6(site)])
+      ["link set lo up"] + (isDoubled ? [] : [publicLink(site)]) + ["link add inside type bridge"]
+      + (isDoubled
+        ? raise("eth0", addresses: ["\(topology.behindCarrierAddress(site))/24"], linkLocal: 2, addressesV6: [])
+          + ["route add default via \(topology.carrierAddress(site))"]
+        : raisePublic(site))
       + raise(
         "inside", addresses: ["\(topology.gateway(site))/24"], linkLocal: 1, addressesV6: [topology.gatewayV6(site)])
-      + ["route add 198.51.100.0/24 dev eth0"] + links + routes(exceptTo: site)
-    let rules = topology.sites[site].nat.rules(host: topology.hostAddress(site: site, position: 0))
-    return batch("ip -n \(router)", commands)
-      + """
-      ip netns exec \(router) sh -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward
-      [ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
-      exec nft -f -' <<'END'
-      \(rules)
-      END
+      + links + (isDoubled ? [] : ways(site))
+    let rules = topology.sites[site].nat.rules(
+      host: topology.hostAddress(site: site, position: 0), sequentialPorts: topology.sites[site].hasSequentialPorts)
+    return (isDoubled ? carrier(site) : "") + batch("ip -n \(router)", commands) + route(in: router, rules)
+  }
 
-      """
+  /// The provider's router before a site's.
+  private func carrier(_ site: Int) -> String {
+    let router = topology.carrier(site)
+    let commands =
+      [
+        "link set lo up", publicLink(site),
+        "link add inside type veth peer name eth0 netns \(topology.router(site))",
+      ]
+      + raisePublic(site)
+      + raise("inside", addresses: ["\(topology.carrierAddress(site))/24"], linkLocal: 1, addressesV6: [])
+      + ways(site)
+    return batch("ip -n \(router)", commands) + route(in: router, Lab.NATKind.portRestricted.rules(host: ""))
+  }
+
+  private func publicLink(_ site: Int) -> String {
+    "link add eth0 type veth peer name nat\(site) netns \(topology.network)"
+  }
+
+  private func raisePublic(_ site: Int) -> [String] {
+    raise(
+      "eth0", addresses: ["\(topology.routerAddress(site))/24"], linkLocal: 0x100 + site,
+      addressesV6: [topology.routerAddressV6(site)])
+  }
+
+  private func ways(_ site: Int) -> [String] { ["route add 198.51.100.0/24 dev eth0"] + routes(exceptTo: site) }
+
+  /// Makes a router of a namespace, with these rules.
+  private func route(in router: String, _ rules: String) -> String {
+    """
+    ip netns exec \(router) sh -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward
+    [ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+    exec nft -f -' <<'END'
+    \(rules)
+    END
+
+    """
   }
 
   private var hosts: String {

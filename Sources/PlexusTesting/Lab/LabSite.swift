@@ -25,6 +25,10 @@ extension Lab {
     public var nat: NATKind
     /// The number of hosts behind it, at least one.
     public var hosts: Int
+    /// Whether a symmetric NAT gives one port after another, from 20000, rather than any.
+    public var hasSequentialPorts = false
+    /// Whether the router is behind another one, port-restricted, as in a provider's network. Without IPv6.
+    public var isDoubled = false
 
     /// A site of `hosts` hosts behind a router of kind `nat`.
     ///
@@ -43,7 +47,19 @@ extension Lab {
     public static let addressRestricted = Site(nat: .addressRestricted)
     /// One host behind a port-restricted NAT.
     public static let portRestricted = Site(nat: .portRestricted)
-    /// One host behind a symmetric NAT.
+    /// One host behind a symmetric NAT that gives any port.
     public static let symmetric = Site(nat: .symmetric)
+    /// One host behind a symmetric NAT that gives one port after another.
+    public static let symmetricSequential = {
+      var site = Site(nat: .symmetric)
+      site.hasSequentialPorts = true
+      return site
+    }()
+    /// One host behind a port-restricted NAT behind another one.
+    public static let doubled = {
+      var site = Site(nat: .portRestricted)
+      site.isDoubled = true
+      return site
+    }()
   }
 }

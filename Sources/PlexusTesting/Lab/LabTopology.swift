@@ -20,6 +20,9 @@ struct LabTopology: Hashable, Sendable {
   var network: String { prefix + "net" }
   var server: String { prefix + "server" }
   func router(_ site: Int) -> String { "\(prefix)nat\(site)" }
+  /// The provider's router before that of a site.
+  func carrier(_ site: Int) -> String { "\(prefix)carrier\(site)" }
+  var doubledSites: [Int] { sites.indices.filter { sites[$0].isDoubled } }
   func host(_ host: Int) -> String { "\(prefix)host\(host)" }
   func hostDirectory(_ host: Int) -> String { "\(directory)/host\(host)" }
 
@@ -33,6 +36,9 @@ struct LabTopology: Hashable, Sendable {
 
   func routerAddress(_ site: Int) -> String { "203.0.113.\(10 + site)" }
   func routerAddressV6(_ site: Int) -> String { "2001:db8::\(hex(0x100 + site))" }
+  /// Between a provider's router and that of a site (RFC 6598).
+  func carrierAddress(_ site: Int) -> String { "100.64.\(site).1" }
+  func behindCarrierAddress(_ site: Int) -> String { "100.64.\(site).2" }
   func insideNetwork(_ site: Int) -> String { "198.18.\(site).0/24" }
   func insideNetworkV6(_ site: Int) -> String { "2001:db8:0:\(hex(1 + site))::/64" }
   func gateway(_ site: Int) -> String { "198.18.\(site).1" }

@@ -1,6 +1,8 @@
 extension Lab.NATKind {
   /// The kind as nftables rules of a router whose public interface is `eth0` and whose first inside host is `host`.
-  func rules(host: String) -> String {
+  ///
+  /// - Parameter sequentialPorts: for symmetric ones, one port after another; 4,096 of them, then from the start.
+  func rules(host: String, sequentialPorts: Bool = false) -> String {
     switch self {
     case .open: ""
     case .fullCone: table(masquerade: "masquerade", forward: "iifname eth0 udp dport 1024-65535 dnat to \(host)")
@@ -9,9 +11,16 @@ extension Lab.NATKind {
         masquerade: "masquerade", forward: "iifname eth0 udp dport . ip saddr @seen dnat to \(host)",
         remembersAddresses: true)
     case .portRestricted: table(masquerade: "masquerade")
-    case .symmetric: table(masquerade: "masquerade fully-random")
+    case .symmetric:
+      table(masquerade: sequentialPorts ? Self.counting : "masquerade fully-random")
     }
   }
+
+  /// A counter, put into network order by a map: nftables takes its bytes as they are.
+  private static let counting: String = {
+    let ports = (0..<4096).map { "\($0) : \(20_000 + $0)" }
+    return "meta l4proto udp masquerade to :numgen inc mod 4096 map { \(ports.joined(separator: ", ")) }"
+  }()
 
   private func table(masquerade: String, forward: String? = nil, remembersAddresses: Bool = false) -> String {
     var lines = ["table ip nat {"]

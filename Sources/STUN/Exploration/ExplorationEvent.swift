@@ -22,4 +22,7 @@ public struct SocketTransmit: Hashable, Sendable {
   public var socket: Int
   /// What to send.
   public var transmit: Transmit
+
+  /// Joins both.
+  public init(socket: Int, transmit: Transmit) { (self.socket, self.transmit) = (socket, transmit) }
 }

@@ -69,6 +69,7 @@ extension STUNAttribute {
     static let changedAddress: UInt16 = 0x0005
     static let errorCode: UInt16 = 0x0009
     static let unknownAttributes: UInt16 = 0x000A
+    static let messageIntegritySHA256: UInt16 = 0x001C
     static let xorMappedAddress: UInt16 = 0x0020
     static let padding: UInt16 = 0x0026
     static let responsePort: UInt16 = 0x0027

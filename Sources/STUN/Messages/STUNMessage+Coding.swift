@@ -26,7 +26,7 @@ public enum STUNDecodingError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension STUNMessage {
-  private static let fingerprintLength = 8
+  static let fingerprintLength = 8
   private static let fingerprintMask: UInt32 = 0x5354_554E
 
   /// Reads a whole datagram.
@@ -97,5 +97,5 @@ extension STUNMessage {
     return bytes
   }
 
-  private static func fingerprint(of bytes: ArraySlice<UInt8>) -> UInt32 { CRC32.checksum(of: bytes) ^ fingerprintMask }
+  static func fingerprint(of bytes: ArraySlice<UInt8>) -> UInt32 { CRC32.checksum(of: bytes) ^ fingerprintMask }
 }

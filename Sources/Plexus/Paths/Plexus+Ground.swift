@@ -1,0 +1,98 @@
+import DatagramSockets
+import Datagrams
+import HolePunching
+import NIOCore
+import STUN
+
+extension Plexus {
+  /// Binds the sockets of one passage and learns where they can be reached. Beside the look at the NAT, which every passage takes, this costs
+  /// no time; only behind a symmetric NAT it takes a further round trip, to see how it gives ports.
+  ///
+  /// - Parameter eventLoop: where a stream lives that goes on over the passage; nil takes any.
+  func prepareGround(on eventLoop: (any EventLoop)? = nil) async throws -> PassageGround {
+    let main = try await bindSocket(on: eventLoop)
+    var others: [PathSocket] = []
+    do {
+      let mapping = try await publicMapping(of: main)
+      guard configuration.ways == .all else {
+        return PassageGround(
+          main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: [], offer: nil)
+      }
+      if usesAnyAddress, let socket = try? await bindIPv6(on: eventLoop) { others.append(PathSocket(socket)) }
+      let (traits, reserved) = try await traits(mapping, on: eventLoop)
+      if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
+      return PassageGround(
+        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: others,
+        offer: offer(main, mapping, others, traits))
+    } catch {
+      for other in others { await other.socket.close() }
+      await main.close()
+      guard error is STUNError, usesAnyAddress, configuration.ways == .all,
+        let ground = try? await ipv6Ground(on: eventLoop)
+      else { throw error }
+      return ground
+    }
+  }
+
+  /// Whether the user left it open which address and port are used.
+  private var usesAnyAddress: Bool { configuration.localEndpoint == .any(.v4) }
+
+  /// A socket for the global and unique local IPv6 addresses of this host.
+  ///
+  /// - Throws: `UDPSocketError` where there is no IPv6.
+  private func bindIPv6(on eventLoop: (any EventLoop)?) async throws -> UDPSocket? {
+    guard !LocalAddresses.reachable(.v6).isEmpty else { return nil }
+    return try await UDPSocket.bind(to: .any(.v6), on: eventLoop ?? configuration.eventLoops)
+  }
+
+  /// What there is on a network without IPv4: the own address is the public one.
+  private func ipv6Ground(on eventLoop: (any EventLoop)?) async throws -> PassageGround? {
+    guard let address = LocalAddresses.reachable(.v6).first(where: { $0.scope == .global }),
+      let socket = try await bindIPv6(on: eventLoop)
+    else { return nil }
+    return PassageGround(
+      main: socket, publicEndpoint: Endpoint(address: address, port: socket.localEndpoint.port), mapping: nil,
+      others: [],
+      offer: offer(socket, nil, [], NATTraits()))
+  }
+
+  private func offer(
+    _ main: UDPSocket, _ mapping: MappingReport?, _ others: [PathSocket], _ traits: NATTraits
+  ) -> PunchOffer {
+    var random = SystemRandomNumberGenerator()
+    let general = [main] + others.filter { $0.purpose == .general }.map(\.socket)
+    var candidates = general.flatMap { socket -> [Candidate] in
+      let local = socket.localEndpoint
+      let addresses = local.address.isUnspecified ? LocalAddresses.reachable(local.address.family) : [local.address]
+      return addresses.map { Candidate(.host, Endpoint(address: $0, port: local.port)) }
+    }
+    if let mapping {
+      candidates.append(Candidate(.serverReflexive, mapping.publicEndpoint))
+      for other in others where other.purpose == .reserved {
+        let endpoint = Endpoint(address: mapping.publicEndpoint.address, port: other.socket.localEndpoint.port)
+        candidates.append(Candidate(.predicted, endpoint))
+      }
+    }
+    return PunchOffer(candidates: candidates, traits: traits, keyShare: KeyShare(using: &random))
+  }
+
+  /// How many sockets show how a NAT gives ports: six random ones look like a rule in less than one case of a billion.
+  private static let samples = 6
+
+  /// What is known of the NAT, and, where a symmetric one keeps ports, a socket that has sent nothing yet.
+  private func traits(
+    _ mapping: MappingReport, on eventLoop: (any EventLoop)?
+  ) async throws -> (NATTraits, reserved: UDPSocket?) {
+    var traits = NATTraits(mapping: mapping.mapping)
+    guard traits.isSymmetric, let server = mapping.fastestServer else { return (traits, nil) }
+    let seen = try await STUNClient.samplePorts(
+      count: Self.samples, local: configuration.localEndpoint.address, server: server)
+    let samples = seen.map { PortAllocation.Sample(local: $0.local, mapped: $0.mapped.port) }
+    traits.allocation = PortAllocation(samples)
+    traits.sampledPorts = samples.map(\.mapped)
+    guard traits.allocation == .preserving, usesAnyAddress else { return (traits, nil) }
+    return (
+      traits, try? await UDPSocket.bind(to: configuration.localEndpoint, on: eventLoop ?? configuration.eventLoops)
+    )
+  }
+}

@@ -1,0 +1,90 @@
+import DatagramSockets
+import Datagrams
+import STUN
+import Testing
+
+@testable import HolePunching
+
+@Suite struct FindPathTests {
+  private static let loopback = Endpoint(address: .v4(0x7F00_0001), port: 0)
+  private static let loopback6 = Endpoint(address: .v6(high: 0, low: 1), port: 0)
+
+  private struct Side {
+    let sockets: [UDPSocket]
+    let offer: PunchOffer
+
+    init(_ locals: [Endpoint], traits: NATTraits = NATTraits()) async throws {
+      var sockets: [UDPSocket] = []
+      for local in locals { sockets.append(try await UDPSocket.bind(to: local)) }
+      var random = SystemRandomNumberGenerator()
+      offer = PunchOffer(
+        candidates: sockets.map { Candidate(.host, $0.localEndpoint) }, traits: traits,
+        keyShare: KeyShare(using: &random))
+      self.sockets = sockets
+    }
+
+    func find(_ role: PunchRole, _ peer: Side, turns: PathTurns = PathTurns()) async throws -> (FoundPath, UDPSocket) {
+      let found = try await findPath(
+        to: "peer", as: role, own: offer, peer: peer.offer, on: sockets.map { PathSocket($0) }, turns: turns)
+      return (found.path, found.socket)
+    }
+  }
+
+  @Test func theWinnerStaysOpenAndTheOthersClose() async throws {
+    let (left, right) = (
+      try await Side([Self.loopback, Self.loopback6, Self.loopback]), try await Side([Self.loopback, Self.loopback6])
+    )
+    async let accepted = left.find(.accepting, right)
+    async let invited = right.find(.inviting, left)
+    let (one, other) = try await (accepted, invited)
+    #expect(one.0.peer == other.1.localEndpoint)
+    #expect(other.0.peer == one.1.localEndpoint)
+    #expect(other.0.mapped == other.1.localEndpoint)
+    try await one.1.send(Transmit(to: one.0.peer, payload: [1, 2, 3]))
+    var heard: Datagram?
+    while heard?.payload.count != 3 { heard = try await other.1.receive(until: .distantFuture) }
+    await one.1.close()
+    await other.1.close()
+    for socket in left.sockets + right.sockets {
+      await #expect(throws: (any Error).self) { try await socket.receive(until: .zero) }
+    }
+  }
+
+  @Test func manySocketsAreOpenedAndClosedAgain() async throws {
+    // Both sides believe that the left one's ports cannot be told, and the right one's filter is the strictest.
+    let symmetric = NATTraits(mapping: .addressAndPortDependent, allocation: .random)
+    let left = try await Side([Self.loopback], traits: symmetric)
+    let right = try await Side([Self.loopback])
+    var random = SystemRandomNumberGenerator()
+    let nowhere = Endpoint(address: .v4(0x7F00_0001), port: 9)
+    func offer(_ traits: NATTraits) -> PunchOffer {
+      PunchOffer(candidates: [Candidate(.serverReflexive, nowhere)], traits: traits, keyShare: KeyShare(using: &random))
+    }
+    let (own, peer) = (offer(symmetric), offer(NATTraits()))
+    let turns = PathTurns()
+    var configuration = PathConfiguration()
+    configuration.timeout = .seconds(6)
+    let failure = await #expect(throws: PathFailure.self) {
+      _ = try await findPath(
+        to: "peer", as: .inviting, own: own, peer: peer, on: left.sockets.map { PathSocket($0) },
+        configuration: configuration, turns: turns)
+    }
+    #expect(failure?.code == .portNotFound)
+    #expect(failure.map { $0.counters.guesses >= 50 && $0.counters.peakPerSecond <= 200 } == true)
+    #expect(!turns.take(for: "peer", now: MonotonicClock.now))
+    #expect(turns.take(for: "another", now: MonotonicClock.now))
+    for socket in right.sockets { await socket.close() }
+  }
+
+  @Test func aCancelledSearchClosesItsSockets() async throws {
+    let (left, right) = (try await Side([Self.loopback]), try await Side([Self.loopback]))
+    let task = Task { try await left.find(.inviting, right) }
+    try await Task.sleep(for: .milliseconds(50))
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    for socket in left.sockets {
+      await #expect(throws: (any Error).self) { try await socket.receive(until: .zero) }
+    }
+    for socket in right.sockets { await socket.close() }
+  }
+}

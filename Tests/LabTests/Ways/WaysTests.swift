@@ -1,0 +1,89 @@
+import PlexusTesting
+import Testing
+
+extension LabTests {
+  /// Networks that have more than one way, or none that a server could tell.
+  @Suite(.serialized, .enabled(if: Lab.isAvailable, "\(Lab.missingSentence)")) struct Ways {
+    private static let others: [Lab.Site] = [.open, .fullCone, .addressRestricted, .portRestricted, .doubled]
+
+    @Test(arguments: others, [Lab.Site.symmetric, .symmetricSequential])
+    func aSymmetricNATIsPassedByTheInviter(_ other: Lab.Site, _ symmetric: Lab.Site) async throws {
+      try await expectPassage(between: [other, symmetric])
+    }
+
+    @Test(arguments: others, [Lab.Site.symmetric, .symmetricSequential])
+    func aSymmetricNATIsPassedByTheAcceptor(_ other: Lab.Site, _ symmetric: Lab.Site) async throws {
+      try await expectPassage(between: [symmetric, other])
+    }
+
+    @Test func twoNATsThatCountArePassed() async throws {
+      try await expectPassage(between: [.symmetricSequential, .symmetricSequential])
+    }
+
+    @Test(arguments: [Lab.Site.portRestricted, .doubled])
+    func twoLayersAreNoMatter(_ other: Lab.Site) async throws { try await expectPassage(between: [.doubled, other]) }
+
+    @Test(arguments: [Lab.NATKind.portRestricted, .symmetric])
+    func twoHostsBehindOneNATMeetWithinTheirNetwork(_ nat: Lab.NATKind) async throws {
+      let (acceptor, inviter) = try await expectPassage(between: [Lab.Site(nat: nat, hosts: 2)])
+      #expect(inviter.peer.address.description == acceptor.outer.address.description)
+      #expect(inviter.peer.address.description.hasPrefix("198.18.0."))
+    }
+
+    @Test func iPv6WinsOverNATs() async throws {
+      let (_, inviter) = try await expectPassage(between: [.portRestricted, .portRestricted], ipv6: true)
+      #expect(inviter.peer.address.family == .v6)
+    }
+
+    @Test func withoutIPv4IPv6Does() async throws {
+      try await withLab(sites: [.portRestricted, .portRestricted], ipv6: true) { lab in
+        let (acceptor, inviter) = try await pair(in: lab, stunServers: [lab.stunServerV6])
+        for host in [acceptor.host, inviter.host] {
+          #expect(try await host.run("ip", "-4", "addr", "flush", "dev", "eth0").exit == .exited(0))
+        }
+        let options = ["--dht-bootstrap", lab.bootstrapV6]
+        try await acceptor.withAcceptor(options: options) { _ in
+          try await inviter.invites(acceptor, options: options)
+          try await expectMatchingPassages(acceptor, inviter)
+        }
+        #expect(inviter.passages.first?.peer.address.family == .v6)
+      }
+    }
+
+    @Test func twoNATsWithoutARuleAreNamed() async throws {
+      try await withLab(sites: [.symmetric, .symmetric]) { lab in
+        let (acceptor, inviter) = try await pair(in: lab)
+        try await acceptor.withAcceptor { running in
+          try await running.waitForLine(containing: "symmetric")
+          let result = try await inviter.host.run(
+            "plexus", arguments: inviter.inviting(acceptor), deadline: .seconds(60))
+          #expect(result.exit == .exited(69))
+          #expect(result.errors.contains("both NATs are symmetric"), "\(result.errors)")
+        }
+      }
+    }
+
+    @discardableResult
+    private func expectPassage(
+      between sites: [Lab.Site], ipv6: Bool = false
+    ) async throws -> (acceptor: PassageRecord, inviter: PassageRecord) {
+      try await withLab(sites: sites, ipv6: ipv6) { lab in
+        let (acceptor, inviter) = try await pair(in: lab)
+        try await acceptor.withAcceptor { _ in
+          try await inviter.invites(acceptor)
+          try await expectMatchingPassages(acceptor, inviter)
+        }
+        return (try #require(acceptor.passages.last), try #require(inviter.passages.last))
+      }
+    }
+
+    private func pair(
+      in lab: Lab, stunServers: [String]? = nil
+    ) async throws -> (acceptor: PlexusPeer, inviter: PlexusPeer) {
+      let acceptor = try await PlexusPeer("acceptor", on: lab.host(0), in: lab, stunServers: stunServers)
+      let inviter = try await PlexusPeer("inviter", on: lab.host(1), in: lab, stunServers: stunServers)
+      try acceptor.befriend(inviter)
+      return (acceptor, inviter)
+    }
+  }
+}
