@@ -164,6 +164,7 @@ let package = Package(
       name: "ExampleSupport",
       dependencies: ["Plexus", nio, nioPosix, logging, argumentParser, unixSignals], path: "examples/Shared",
       swiftSettings: strict),
+    .executableTarget(name: "hello", dependencies: ["Plexus"], path: "examples/hello", swiftSettings: strict),
     .executableTarget(
       name: "chat", dependencies: ["ExampleSupport", "Plexus", argumentParser], path: "examples/chat",
       swiftSettings: strict),
@@ -209,7 +210,8 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", "SecureStreams",
+        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
+        "SecureStreams",
         "Tubus", logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],

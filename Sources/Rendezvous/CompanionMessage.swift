@@ -19,19 +19,25 @@ public struct CompanionMessage: Hashable, Sendable {
 
   /// What it is bound to besides its kind.
   public struct Binding: Hashable, Sendable {
+    /// Who signs it.
     public var sender: CertificateID
+    /// Whom it is encrypted to.
     public var recipient: CertificateID
+    /// What it is for.
     public var application: String
     /// The number of the invite; nil where the rendezvous has none, as in mails.
     public var invite: UInt64?
 
+    /// Joins the parts.
     public init(sender: CertificateID, recipient: CertificateID, application: String, invite: UInt64?) {
       (self.sender, self.recipient) = (sender, recipient)
       (self.application, self.invite) = (application, invite)
     }
   }
 
+  /// What it is.
   public let kind: Kind
+  /// What it is bound to.
   public let binding: Binding
   /// When it was made, Unix seconds at the sender.
   public let time: UInt64

@@ -4,18 +4,14 @@ import Testing
 
 extension LabTests {
   /// The programs of examples/ between two NATs, driven as a user would.
-  @Suite(.serialized, .enabled(if: Lab.isAvailable && missingPrograms.isEmpty, "\(missingSentence)"))
+  @Suite(.serialized, .enabled(if: Lab.isAvailable && Users.areReady, "\(Users.missingSentence)"))
   struct LibraryExamples {
-    private static let missingPrograms = ["bash", "curl", "cmp"].filter { Lab.findProgram($0) == nil }
-      .joined(separator: ", ")
-    private static let missingSentence =
-      missingPrograms.isEmpty ? Lab.missingSentence : "these tests need \(missingPrograms) (packages curl, diffutils)"
-
     @Test func peopleChat() async throws {
       try await withLab(sites: [Lab.Site(nat: .portRestricted), Lab.Site(nat: .portRestricted, hosts: 2)]) { lab in
         let bob = try await PlexusPeer("bob", on: lab.host(0), in: lab)
         let (alice, carol) = (
-          try await PlexusPeer("alice", on: lab.host(1), in: lab), try await PlexusPeer("carol", on: lab.host(2), in: lab)
+          try await PlexusPeer("alice", on: lab.host(1), in: lab),
+          try await PlexusPeer("carol", on: lab.host(2), in: lab)
         )
         try bob.befriend(alice)
         try bob.befriend(carol)
@@ -52,7 +48,8 @@ extension LabTests {
       try await withPair { _, receiver, sender in
         let (there, here) = ("\(receiver.host.directory)/there", sender.host.directory)
         let made = try await sender.host.run(
-          "sh", "-ec", "mkdir \(there); cd \(here); head -c 20000000 /dev/urandom >large; : >empty; echo x >'two words'")
+          "sh", "-ec", "mkdir \(there); cd \(here); head -c 20000000 /dev/urandom >large; : >empty; echo x >'two words'"
+        )
         #expect(made.exit == .exited(0), "\(made.errors)")
         try await receiver.host.withProcess("filecopy", arguments: ["receive"] + receiver.common + [there]) { program in
           try await program.waitForLine(containing: "Waiting for files")
@@ -118,6 +115,14 @@ extension LabTests {
       }
     }
   }
+}
+
+/// The programs of those who use the examples.
+private enum Users {
+  static let areReady = missing.isEmpty
+  static let missingSentence =
+    missing.isEmpty ? Lab.missingSentence : "these tests need \(missing) (packages curl, diffutils)"
+  private static let missing = ["curl", "cmp"].filter { Lab.findProgram($0) == nil }.joined(separator: ", ")
 }
 
 extension PlexusPeer {

@@ -66,7 +66,9 @@ import Tubus
     try await run { attacker, alice, bob, _ in
       attacker.begin { datagram, _ in
         random.withLock { random in
-          guard random.chance(0.3), let place = datagram.indices.randomElement(using: &random) else { return [datagram] }
+          guard random.chance(0.3), let place = datagram.indices.randomElement(using: &random) else {
+            return [datagram]
+          }
           var changed = datagram
           changed[place] ^= 1 << UInt8.random(in: 0...7, using: &random)
           return [changed]
@@ -76,7 +78,9 @@ import Tubus
       var arrived: [UInt8] = []
       var failure: (any Error)?
       do {
-        while arrived.count < Self.message.count, let bytes = try await bob.read() { arrived += bytes.readableBytesView }
+        while arrived.count < Self.message.count, let bytes = try await bob.read() {
+          arrived += bytes.readableBytesView
+        }
       } catch {
         failure = error
       }
@@ -190,7 +194,8 @@ import Tubus
 
   /// Runs `body` with both ends of a stream that passes through the attacker.
   private func run(
-    _ body: @Sendable @escaping (Attacker, _ alice: PassageStream, _ bob: PassageStream, PassageSecret) async throws ->
+    _ body:
+      @Sendable @escaping (Attacker, _ alice: PassageStream, _ bob: PassageStream, PassageSecret) async throws ->
       Void
   ) async throws {
     try await between { _, attacker, alice, bob in
@@ -240,6 +245,8 @@ extension Array where Element: Equatable {
   /// Whether `part` stands in it somewhere.
   fileprivate func contains(_ part: [Element]) -> Bool {
     guard let first = part.first, count >= part.count else { return false }
-    return indices.dropLast(part.count - 1).contains { self[$0] == first && self[$0..<($0 + part.count)].elementsEqual(part) }
+    return indices.dropLast(part.count - 1).contains {
+      self[$0] == first && self[$0..<($0 + part.count)].elementsEqual(part)
+    }
   }
 }

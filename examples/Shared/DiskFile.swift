@@ -63,6 +63,7 @@ public final class DiskFile: Sendable {
 
 /// What the system said of a file, in one sentence.
 public struct DiskFailure: Error, CustomStringConvertible {
+  /// The file, and what is wrong with it.
   public let description: String
   init(_ path: String, _ code: CInt = errno) {
     description =

@@ -33,11 +33,12 @@ public struct MeetingOptions: ParsableArguments, Sendable {
   @Flag(help: "Tell each step on standard error.")
   var verbose = false
 
+  /// Everything at its default, to be read from the command line.
   public init() {}
 
   /// The library's entrance, for an application of this name. Streams are encrypted or not made at all.
   public func plexus(for application: String) throws -> Plexus {
-    var logger = Logger(label: application, factory: StreamLogHandler.standardError)
+    var logger = Logger(label: application) { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .info : .error
     var configuration = PlexusConfiguration(
       application: application, stunServers: stunServers, stateFolder: Self.folder("XDG_STATE_HOME", ".local/state"))

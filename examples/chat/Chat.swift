@@ -9,7 +9,8 @@ import Plexus
 
   @OptionGroup var meeting: MeetingOptions
 
-  @Argument(help: ArgumentHelp("Whom to invite; without it, wait for peers.", valueName: "owner/pin"),
+  @Argument(
+    help: ArgumentHelp("Whom to invite; without it, wait for peers.", valueName: "owner/pin"),
     transform: IdentityName.init)
   var peer: IdentityName?
 

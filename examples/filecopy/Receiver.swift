@@ -46,7 +46,8 @@ struct Receiver: Sendable {
     }
     // A name is one step into the folder: no path, nothing hidden.
     let name = offer.name.utf8
-    guard (1...255).contains(name.count), !name.contains(UInt8(ascii: "/")), !name.contains(0), name.first != UInt8(ascii: ".")
+    guard (1...255).contains(name.count), !name.contains(UInt8(ascii: "/")), !name.contains(0),
+      name.first != UInt8(ascii: ".")
     else { throw CopyFailure("a file cannot have the name “\(printable(offer.name))” here") }
     guard offer.size <= largest else { throw CopyFailure("more than \(largest) bytes are not taken") }
     guard !FileManager.default.fileExists(atPath: "\(folder)/\(offer.name)") else {
@@ -66,7 +67,7 @@ struct Receiver: Sendable {
       guard let bytes = try await portions.next(upTo: Int(min(progress.left, 1 << 18))) else {
         throw CopyFailure("the stream ended in the middle of \(printable(offer.name))")
       }
-      hash.update(data: bytes.readableBytesView)
+      bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
       try await file.write(bytes)
       progress.add(bytes.readableBytes)
     }

@@ -27,7 +27,7 @@ struct Sender {
     while progress.left > 0 {
       let bytes = try await file.read(upTo: Int(min(progress.left, 1 << 18)))
       guard bytes.readableBytes > 0 else { throw CopyFailure("\(offer.name) became shorter; send it again") }
-      hash.update(data: bytes.readableBytesView)
+      bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
       try await stream.write(bytes)
       progress.add(bytes.readableBytes)
     }

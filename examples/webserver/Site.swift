@@ -1,5 +1,5 @@
 import ExampleSupport
-import FoundationEssentials
+import Foundation
 import Glibc
 import NIOCore
 import NIOHTTP1
@@ -34,7 +34,8 @@ struct Site: Sendable {
   }
 
   private func answer(
-    _ request: HTTPRequestHead, of peer: IdentityName, by responses: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
+    _ request: HTTPRequestHead, of peer: IdentityName,
+    by responses: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
   ) async throws {
     guard request.method == .GET || request.method == .HEAD else {
       return try await refuse(.methodNotAllowed, request, peer, responses)
