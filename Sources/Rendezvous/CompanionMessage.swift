@@ -126,7 +126,15 @@ public struct CompanionMessage: Hashable, Sendable {
 
 /// Why a companion is not taken.
 public enum CompanionError: Error, Hashable, Sendable, CustomStringConvertible {
-  case malformed, unknownVersion, boundElsewhere, stale
+  /// No message of this kind, or too long.
+  case malformed
+  /// A version that this release does not know.
+  case unknownVersion
+  /// For another sender, recipient, application or invite.
+  case boundElsewhere
+  /// More than 15 minutes from the present.
+  case stale
+  /// The line in it is unusable.
   case badReference(ReferenceError)
 
   /// What is wrong, without any of what the peer wrote.
