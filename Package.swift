@@ -9,6 +9,8 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 // scripts/fuzz sets PLEXUS_FUZZ: then the fuzz targets become a program around libFuzzer, otherwise a test.
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
@@ -114,7 +116,7 @@ let package = Package(
       name: "WormholeCLI",
       dependencies: [
         "LibC", "Wormhole", "Tubus", "Datagrams", "BuildInformation", "CLISupport", logging, nio, nioPosix,
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        argumentParser,
       ], swiftSettings: strict),
     .target(name: "CSMIME", linkerSettings: [.linkedLibrary("crypto")]),
     .target(
@@ -147,7 +149,7 @@ let package = Package(
     // What the command lines share: configuration file, log, failures, service manager.
     .target(
       name: "CLISupport",
-      dependencies: ["LibC", "Wormhole", logging, .product(name: "UnixSignals", package: "swift-service-lifecycle")],
+      dependencies: ["LibC", "Wormhole", logging, unixSignals],
       swiftSettings: strict),
     .executableTarget(
       name: "PlexusCLI",
@@ -155,7 +157,7 @@ let package = Package(
         "LibC", "Plexus", "Identity", "RendezvousEmail", "BuildInformation", "CLISupport", "Wormhole", "Datagrams",
         logging,
         nio, nioPosix,
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        argumentParser,
       ], swiftSettings: strict),
     // Makes manual pages of what the programs say of their options.
     .executableTarget(name: "ManualTool", swiftSettings: strict),
@@ -175,8 +177,25 @@ let package = Package(
       name: "PlexusLabTool",
       dependencies: [
         "LibC", "PlexusTesting", "Datagrams", "DatagramSockets", "STUN", "HolePunching", "CLISupport",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        argumentParser,
       ], swiftSettings: strict),
+    // Programs on the library, as anybody could write them. No products: whoever depends on this package does not build them.
+    .target(
+      name: "ExampleSupport",
+      dependencies: ["Plexus", nio, nioPosix, logging, argumentParser, unixSignals], path: "examples/Shared",
+      swiftSettings: strict),
+    .executableTarget(name: "hello", dependencies: ["Plexus"], path: "examples/hello", swiftSettings: strict),
+    .executableTarget(
+      name: "chat", dependencies: ["ExampleSupport", "Plexus", argumentParser], path: "examples/chat",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "filecopy", dependencies: ["ExampleSupport", "Plexus", argumentParser, crypto], path: "examples/filecopy",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "webserver",
+      dependencies: [
+        "ExampleSupport", "Plexus", argumentParser, nio, nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], path: "examples/webserver", swiftSettings: strict),
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(
       name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
@@ -212,7 +231,9 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets", logging,
+        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
+        "SecureStreams",
+        "Tubus", logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),

@@ -107,6 +107,17 @@ codht_value *codht_value_unpack(const uint8_t *packed, size_t length, char **err
   });
 }
 
+uint8_t *codht_value_pack(const codht_value *value, size_t *length, char **error) {
+  return guarded<uint8_t *>(error, nullptr, [&]() -> uint8_t * {
+    const auto packed = value->value->getPacked();
+    auto copy = static_cast<uint8_t *>(std::malloc(packed.size()));
+    if (!copy) throw std::bad_alloc();
+    std::memcpy(copy, packed.data(), packed.size());
+    *length = packed.size();
+    return copy;
+  });
+}
+
 char *codht_value_open(const codht_value *value, const codht_private_key *recipient, size_t *length, char **error) {
   return guarded<char *>(error, nullptr, [&]() -> char * {
     const auto &sealed = *value->value;

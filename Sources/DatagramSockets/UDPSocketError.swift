@@ -4,7 +4,20 @@ import LibC
 /// Why a UDP socket could not be had or used: one sentence that says what to do.
 public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
   /// What went wrong, for programs.
-  public enum Code: Sendable { case portTaken, addressNotLocal, notPermitted, familyMismatch, sendRefused, other }
+  public enum Code: Sendable {
+    /// Another program holds the port.
+    case portTaken
+    /// The address is none of this host.
+    case addressNotLocal
+    /// The port is for root.
+    case notPermitted
+    /// An IPv6 socket was to send to an IPv4 address, or the other way round.
+    case familyMismatch
+    /// The kernel did not take a datagram, as without a network.
+    case sendRefused
+    /// Something else; the description says what.
+    case other
+  }
 
   /// What went wrong, for programs.
   public var code: Code

@@ -9,7 +9,9 @@ public enum IPAddress: Hashable, Sendable {
 
   /// The address family, which decides with whom a socket can talk.
   public enum Family: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    /// IPv4, 32 bits.
     case v4
+    /// IPv6, 128 bits.
     case v6
 
     /// `IPv4` or `IPv6`.

@@ -39,6 +39,7 @@ extension Plexus {
 
 /// Passages to peers that invite us; see ``Plexus/accept(from:)``.
 public struct AcceptedPassages: AsyncSequence, Sendable {
+  /// A passage, which belongs to whoever takes it.
   public typealias Element = Passage
   let plexus: Plexus
   let pattern: IdentityPattern
@@ -85,6 +86,7 @@ public struct AcceptedPassages: AsyncSequence, Sendable {
     }
   }
 
+  /// Begins to serve peers, for as long as the iterator lives.
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(plexus: plexus, pattern: pattern) }
 
   /// The sockets of passages that nobody took yet: they are closed at the end.

@@ -32,6 +32,8 @@ public struct Plexus: Sendable {
   /// - Parameters:
   ///   - repository: the folder of identities.
   ///   - host: the own identity; nil takes the only one that has a private key.
+  ///   - configuration: how passages are made.
+  ///   - logger: gets a line of level info for each step.
   ///   - metrics: where passages, invitations and failures are counted.
   /// - Throws: ``PlexusError`` when the identity is missing or unusable.
   public init(

@@ -1,6 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Connects every kind of network with every other, symmetric NATs too, and prints the table of docs/measurements.md.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Datagrams
-import Glibc
+import LibC
 import PlexusTesting
 
 /// Plays the search for a path between every two kinds of network in memory, and prints the table of docs/punching.md.

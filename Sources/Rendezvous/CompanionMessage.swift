@@ -19,19 +19,25 @@ public struct CompanionMessage: Hashable, Sendable {
 
   /// What it is bound to besides its kind.
   public struct Binding: Hashable, Sendable {
+    /// Who signs it.
     public var sender: CertificateID
+    /// Whom it is encrypted to.
     public var recipient: CertificateID
+    /// What it is for.
     public var application: String
     /// The number of the invite; nil where the rendezvous has none, as in mails.
     public var invite: UInt64?
 
+    /// Joins the parts.
     public init(sender: CertificateID, recipient: CertificateID, application: String, invite: UInt64?) {
       (self.sender, self.recipient) = (sender, recipient)
       (self.application, self.invite) = (application, invite)
     }
   }
 
+  /// What it is.
   public let kind: Kind
+  /// What it is bound to.
   public let binding: Binding
   /// When it was made, Unix seconds at the sender.
   public let time: UInt64
@@ -120,7 +126,15 @@ public struct CompanionMessage: Hashable, Sendable {
 
 /// Why a companion is not taken.
 public enum CompanionError: Error, Hashable, Sendable, CustomStringConvertible {
-  case malformed, unknownVersion, boundElsewhere, stale
+  /// No message of this kind, or too long.
+  case malformed
+  /// A version that this release does not know.
+  case unknownVersion
+  /// For another sender, recipient, application or invite.
+  case boundElsewhere
+  /// More than 15 minutes from the present.
+  case stale
+  /// The line in it is unusable.
   case badReference(ReferenceError)
 
   /// What is wrong, without any of what the peer wrote.

@@ -93,7 +93,16 @@ extension Reference: CustomStringConvertible, CustomDebugStringConvertible, Cust
 
 /// Why a line is no reference that we can use.
 public enum ReferenceError: Error, Hashable, Sendable, CustomStringConvertible {
-  case tooLong, notAReference, unknownVersion, badEndpoint, badPuzzle
+  /// More bytes than a line has.
+  case tooLong
+  /// No line of five fields that begins with the word.
+  case notAReference
+  /// A version that this release does not know.
+  case unknownVersion
+  /// Nothing can be sent to the address and port.
+  case badEndpoint
+  /// The puzzle is no number of 64 bits.
+  case badPuzzle
 
   /// What is wrong, without any of what the peer wrote.
   public var description: String {

@@ -9,8 +9,13 @@ import NIOTLS
 /// No authority is asked and no name is compared: the certificate is pinned, byte by byte. The application's name is negotiated by ALPN
 /// (RFC 7301), so that a stream of one application is never taken for another's.
 public struct PeerTLS: Sendable {
-  /// Who speaks first.
-  public enum Side: Sendable { case client, server }
+  /// The two ends of a handshake; one has to be each.
+  public enum Side: Sendable {
+    /// Speaks first.
+    case client
+    /// Waits for the other.
+    case server
+  }
 
   private let context: NIOSSLContext
   private let peerCertificate: [UInt8]

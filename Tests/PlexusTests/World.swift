@@ -73,6 +73,11 @@ struct World: Sendable {
   /// The repository of one of the two.
   func repository(of name: String) -> String { "\(folder)/\(name)" }
 
+  /// The identity of one of the two, with its private key.
+  func identity(_ name: String) throws -> OwnIdentity {
+    try ApplicationRepository(path: repository(of: name)).ownIdentity(IdentityName(name))
+  }
+
   /// Plexus for one of the two.
   func plexus(
     _ name: String, log: LogRecorder = LogRecorder(), metrics: any MetricsFactory = NOOPMetricsHandler.instance,

@@ -122,6 +122,9 @@ codht_value *codht_value_seal_packed(const uint8_t *packed, size_t length, const
 /// The value that OpenDHT reads in the bytes of a packet, signed or not. For tests.
 codht_value *codht_value_unpack(const uint8_t *packed, size_t length, char **error);
 
+/// The bytes that OpenDHT puts into packets for a value, to be freed with codht_free. For tests.
+uint8_t *codht_value_pack(const codht_value *value, size_t *length, char **error);
+
 /// Checks the signature, decrypts, and gives the text; NULL and a reason when anything is amiss. Costs RSA operations.
 char *codht_value_open(const codht_value *value, const codht_private_key *recipient, size_t *length, char **error);
 

@@ -17,7 +17,10 @@ public struct Payload: Sendable {
   /// Reads the texts of the payload options.
   ///
   /// - Parameters:
+  ///   - command: the program, by path or by name.
   ///   - arguments: split like a shell does, before wildcards are replaced, so that no value of one becomes two arguments.
+  ///   - workingDirectory: where it runs; nil for where this program does.
+  ///   - log: the file that its output is added to; nil for where this program's goes.
   ///   - environment: `KEY=VALUE` words, split the same way.
   /// - Throws: ``PlexusError`` (`invalidOption`) when a text cannot be split or a variable has no name.
   public init(

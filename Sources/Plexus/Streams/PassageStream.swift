@@ -83,6 +83,7 @@ public final class PassageStream: Sendable {
 }
 
 extension PassageStream: AsyncSequence {
+  /// Bytes as they come, of any number but none.
   public typealias Element = ByteBuffer
 
   /// Reads the stream.

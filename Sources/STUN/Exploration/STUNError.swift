@@ -1,7 +1,14 @@
 /// Why STUN gave no result: one sentence that says what to do.
 public struct STUNError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What went wrong, for programs.
-  public enum Code: Hashable, Sendable { case noServer, noAnswer, unresolvable }
+  public enum Code: Hashable, Sendable {
+    /// There is nobody to ask.
+    case noServer
+    /// No server answered in time.
+    case noAnswer
+    /// The name of a server has no address.
+    case unresolvable
+  }
 
   /// What went wrong, for programs.
   public var code: Code

@@ -17,7 +17,18 @@ public enum STUNServerOutcome: Hashable, Sendable {
 
   /// The kind of outcome, for programs.
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
-    case answered, silent, notAwaited, unreachable, refused, nonsense
+    /// It told the public endpoint.
+    case answered
+    /// It said nothing in time.
+    case silent
+    /// Nothing more was to be learnt from it.
+    case notAwaited
+    /// It could not be sent to.
+    case unreachable
+    /// It answered with an error.
+    case refused
+    /// It answered what is no answer.
+    case nonsense
   }
 
   /// The kind of this outcome.

@@ -7,7 +7,12 @@ import NIOCore
 /// was granted to it, see ``ReceiveBuffer``, and by ``receiveAllowance``.
 public struct TubusConnection {
   /// Who begins.
-  public enum Role: Hashable, Sendable { case connector, acceptor }
+  public enum Role: Hashable, Sendable {
+    /// Begins.
+    case connector
+    /// Waits for the other.
+    case acceptor
+  }
 
   enum Phase: Equatable {
     /// The connector asks until it is answered.

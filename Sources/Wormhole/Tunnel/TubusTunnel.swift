@@ -9,7 +9,12 @@ import Tubus
 /// accepting end goes on to listen: a far end that was started again replaces its old tunnel at once.
 public actor TubusTunnel: TunnelConnector {
   /// Who begins.
-  public enum Side: Sendable { case connecting, accepting }
+  public enum Side: Sendable {
+    /// Begins.
+    case connecting
+    /// Waits for the other.
+    case accepting
+  }
 
   private let side: Side
   private let local: Endpoint

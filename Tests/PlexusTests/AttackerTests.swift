@@ -1,0 +1,252 @@
+import DatagramSockets
+import Datagrams
+import Foundation
+import Identity
+import NIOCore
+import PlexusTesting
+import SecureStreams
+import Synchronization
+import Testing
+import Tubus
+
+@testable import Plexus
+
+/// A man in the middle of the UDP path between two peers. docs/threat-model.md says what he can do and what not.
+@Suite(.timeLimit(.minutes(3))) struct AttackerTests {
+  /// What Alice sends: nothing that random bytes hit by chance.
+  private static let needle = Array("the needle that nobody else may read".utf8)
+  private static let message = Array(repeating: needle, count: 4000).flatMap(\.self)
+
+  @Test func whoeverRecordsReadsNothingEvenWithTheSecret() async throws {
+    try await run { attacker, alice, bob, secret in
+      async let arrived = Self.readAll(bob)
+      try await alice.write(ByteBuffer(bytes: Self.message))
+      await alice.close()
+      #expect(try await arrived == Self.message)
+      let mask = withUnsafeBytes(of: secret.value.littleEndian, Array.init)
+      for datagram in attacker.seen {
+        #expect(!datagram.contains(Self.needle))
+        // Whatever the offset of the mask is.
+        for shift in 0..<8 {
+          let bare = datagram.enumerated().map { $1 ^ mask[($0 + shift) % 8] }
+          #expect(!bare.contains(Self.needle))
+        }
+      }
+      #expect(attacker.seen.count > Self.message.count / 1500)
+    }
+  }
+
+  @Test func whatIsReplayedReorderedAndInjectedChangesNothing() async throws {
+    let random = Mutex(TestSeeds.printed())
+    try await run { attacker, alice, bob, _ in
+      attacker.begin { datagram, memory in
+        random.withLock { random in
+          var sent = [datagram]
+          if random.chance(0.2), let old = memory.seen.randomElement(using: &random) { sent.append(old) }
+          if random.chance(0.1) { sent.append((0..<datagram.count).map { _ in .random(in: 0...255, using: &random) }) }
+          if random.chance(0.2) {
+            memory.held += sent
+            return []
+          }
+          sent += memory.held
+          memory.held = []
+          return sent.shuffled(using: &random)
+        }
+      }
+      async let arrived = Self.readAll(bob)
+      try await alice.write(ByteBuffer(bytes: Self.message))
+      await alice.close()
+      #expect(try await arrived == Self.message)
+    }
+  }
+
+  /// Every datagram of any length may be hit, headers and acknowledgements too.
+  @Test func noModifiedByteIsEverDelivered() async throws {
+    let random = Mutex(TestSeeds.printed())
+    try await run { attacker, alice, bob, _ in
+      attacker.begin { datagram, _ in
+        random.withLock { random in
+          guard random.chance(0.3), let place = datagram.indices.randomElement(using: &random) else {
+            return [datagram]
+          }
+          var changed = datagram
+          changed[place] ^= 1 << UInt8.random(in: 0...7, using: &random)
+          return [changed]
+        }
+      }
+      let sending = Task { try await alice.write(ByteBuffer(bytes: Self.message)) }
+      var arrived: [UInt8] = []
+      var failure: (any Error)?
+      do {
+        while arrived.count < Self.message.count, let bytes = try await bob.read() {
+          arrived += bytes.readableBytesView
+        }
+      } catch {
+        failure = error
+      }
+      sending.cancel()
+      #expect(Self.message.starts(with: arrived))
+      // What is missing is told: the stream breaks, it does not end as if this were all.
+      #expect(arrived.count == Self.message.count || failure != nil)
+      if let failure { #expect(failure is PlexusError) }
+    }
+  }
+
+  /// Whoever knows the secret can end the connection in Alice's name. Without the goodbye that TLS signs it is no end of the stream.
+  @Test func aStreamThatIsCutOffDoesNotSeemToEnd() async throws {
+    try await run { _, alice, bob, _ in
+      try await alice.write("the first half")
+      #expect(try await bob.read() == ByteBuffer(string: "the first half"))
+      alice.path.channel.triggerUserOutboundEvent(TubusAbort(), promise: nil)
+      await #expect(throws: PlexusError.self) { try await bob.read() }
+    }
+  }
+
+  /// He knows even the passage's secret, takes both connections, and shows a certificate of his own.
+  @Test func whoeverAnswersInThePeersPlaceIsRefusedByBoth() async throws {
+    try await withTemporaryFolder { folder in
+      let eve = try ApplicationRepository(path: folder)
+        .create(IdentityName("eve@example.org/den"), options: NewIdentityOptions(bits: 2048))
+      try await between { world, attacker, alice, bob in
+        try await Self.whilePassing(attacker, alice, bob) { alices, bobs in
+          let peers = try #require(attacker.peers)
+          var configuration = TubusConfiguration()
+          configuration.secret = bobs.description.secret.value
+          let (toAlice, toBob) = (
+            try await TubusEndpoint(adopting: attacker.inPlaceOfBob),
+            try await TubusEndpoint(adopting: attacker.inPlaceOfAlice)
+          )
+          let fromAlice = try await toAlice.listen(configuration, for: peers.alice, initializer: Self.prepare)
+          async let refusedByAlice = Self.refusal { try await alices.openStream() }
+          async let refusedByBob = Self.refusal { try await bobs.openStream() }
+          let fakeBob = try #require(await fromAlice.first { _ in true })
+          let fakeAlice = try await toBob.connect(to: peers.bob, configuration, initializer: Self.prepare)
+          let (aliceIdentity, bobIdentity) = (
+            try world.identity(World.alice).identity, try world.identity(World.bob).identity
+          )
+          try? await PeerTLS(own: eve, peer: aliceIdentity, application: "test").secure(fakeBob, as: .server)
+          try? await PeerTLS(own: eve, peer: bobIdentity, application: "test").secure(fakeAlice, as: .client)
+          #expect(await refusedByAlice == .notAuthenticated)
+          #expect(await refusedByBob == .notAuthenticated)
+          await toAlice.close()
+          await toBob.close()
+        }
+      }
+    }
+  }
+
+  /// He sends handshake datagrams of his own, before and while the two shake hands, without the secret.
+  @Test func spoofedHandshakesKeepNobodyApart() async throws {
+    let random = Mutex(TestSeeds.printed())
+    try await between { _, attacker, alice, bob in
+      attacker.begin { datagram, memory in
+        random.withLock { random in
+          let forged = (0..<8).map { _ in (0..<8).map { _ in UInt8.random(in: 0...255, using: &random) } }
+          return forged + memory.seen.suffix(3) + [datagram]
+        }
+      }
+      try await Self.whilePassing(attacker, alice, bob) { alices, bobs in
+        #expect(alices.description.secret == bobs.description.secret)
+        await alices.socket.close()
+        await bobs.socket.close()
+      }
+    }
+  }
+
+  // MARK: The scene
+
+  /// Alice and Bob, both of whom an attacker's STUN server has told that they are where the attacker is.
+  private func between(
+    _ body: @Sendable @escaping (World, Attacker, _ alice: Plexus, _ bob: Plexus) async throws -> Void
+  ) async throws {
+    try await World.run { world in
+      let attacker = try await Attacker()
+      do {
+        try await withLyingSTUNServer([attacker.inPlaceOfAlice.localEndpoint, attacker.inPlaceOfBob.localEndpoint]) {
+          servers in
+          let alice = try world.plexus(World.alice) { $0.stunServers = [servers[0]] }
+          let bob = try world.plexus(World.bob) { $0.stunServers = [servers[1]] }
+          try await body(world, attacker, alice, bob)
+        }
+      } catch {
+        await attacker.close()
+        throw error
+      }
+      await attacker.close()
+    }
+  }
+
+  /// Runs `body` with both ends of a passage that leads through the attacker, who stops passing datagrams on when it is made.
+  private static func whilePassing(
+    _ attacker: Attacker, _ alice: Plexus, _ bob: Plexus,
+    _ body: @Sendable @escaping (_ alice: Passage, _ bob: Passage) async throws -> Void
+  ) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await attacker.run() }
+      async let accepted = bob.accept().first { _ in true }
+      let alices = try await alice.invite(IdentityName(World.bob))
+      let bobs = try #require(try await accepted)
+      group.cancelAll()
+      while let result = await group.nextResult() { _ = result }
+      try await body(alices, bobs)
+    }
+  }
+
+  /// Runs `body` with both ends of a stream that passes through the attacker.
+  private func run(
+    _ body:
+      @Sendable @escaping (Attacker, _ alice: PassageStream, _ bob: PassageStream, PassageSecret) async throws ->
+      Void
+  ) async throws {
+    try await between { _, attacker, alice, bob in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await attacker.run() }
+        defer { group.cancelAll() }
+        async let accepted = Self.firstStream(bob)
+        let passage = try await alice.invite(IdentityName(World.bob))
+        let (alices, bobs) = try await (passage.openStream(), accepted)
+        #expect(alices.isEncrypted && bobs.isEncrypted)
+        try await body(attacker, alices, bobs, passage.description.secret)
+        group.cancelAll()
+        await alices.close()
+        await bobs.close()
+      }
+    }
+  }
+
+  private static func firstStream(_ plexus: Plexus) async throws -> PassageStream {
+    try await #require(try await plexus.accept().first { _ in true }).openStream()
+  }
+
+  private static func readAll(_ stream: PassageStream) async throws -> [UInt8] {
+    var all: [UInt8] = []
+    for try await bytes in stream { all += bytes.readableBytesView }
+    return all
+  }
+
+  private static func refusal(_ open: () async throws -> PassageStream) async -> PlexusError.Code? {
+    do {
+      await (try open()).close()
+      return nil
+    } catch {
+      return (error as? PlexusError)?.code
+    }
+  }
+
+  @Sendable private static func prepare(_ channel: any Channel) -> EventLoopFuture<any Channel> {
+    channel.eventLoop.makeCompletedFuture {
+      try channel.syncOptions?.setOption(.autoRead, value: false)
+      return channel
+    }
+  }
+}
+
+extension Array where Element: Equatable {
+  /// Whether `part` stands in it somewhere.
+  fileprivate func contains(_ part: [Element]) -> Bool {
+    guard let first = part.first, count >= part.count else { return false }
+    return indices.dropLast(part.count - 1).contains {
+      self[$0] == first && self[$0..<($0 + part.count)].elementsEqual(part)
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import Plexus
+
+/// The smallest program: `hello STUN-SERVER` waits for peers, `hello STUN-SERVER OWNER/PIN` greets one.
+@main struct Hello {
+  static func main() async throws {
+    let arguments = CommandLine.arguments.dropFirst()
+    let plexus = try Plexus(
+      repository: ApplicationRepository(path: "identities"), host: nil,
+      configuration: PlexusConfiguration(
+        application: "hello", stunServers: arguments.first.flatMap { HostAndPort($0) }.map { [$0] } ?? [],
+        stateFolder: "state"),
+      logger: Logger(label: "hello"))
+    if let peer = arguments.dropFirst().first {
+      let stream = try await plexus.invite(IdentityName(peer)).openStream()
+      try await stream.write("hello from \(plexus.host)\n")
+      await stream.close()
+    } else {
+      for try await passage in plexus.accept() {
+        let stream = try await passage.openStream()
+        for try await bytes in stream { print(String(buffer: bytes), terminator: "") }
+        await stream.close()
+      }
+    }
+  }
+}
