@@ -56,7 +56,7 @@ import Testing
       }
       let events = log.events
       #expect(!events.contains("") && Set(events).isSubset(of: documented), "\(Set(events).subtracting(documented))")
-      for event in ["accept.start", "invite.start", "invite.answered", "punch.done", "passage.made", "payload.ended"] {
+      for event in ["accept.start", "invite.start", "invite.answered", "path.found", "passage.made", "payload.ended"] {
         #expect(events.contains(event))
       }
     }

@@ -68,7 +68,4 @@ public struct Lab: Sendable {
 
   /// `address:port` of the DHT's bootstrap node.
   public var bootstrap: String { "\(LabTopology.serverAddress):4222" }
-
-  /// The same node's IPv6 address, in brackets, with port; for labs with IPv6.
-  public var bootstrapV6: String { "[\(LabTopology.serverAddressV6)]:4222" }
 }

@@ -3,8 +3,9 @@ import HolePunching
 import PlexusTesting
 import Testing
 
-/// The cells that `plexus-lab paths` prints, and rarer ones, with few schedules each.
-@Suite struct PathMatrixTests {
+/// The cells that `plexus-lab paths` prints, and rarer ones, with few schedules each. One after another: they compute all the time, and tests with
+/// real sockets run beside them.
+@Suite(.serialized) struct PathMatrixTests {
   @Test(arguments: PathMatrix.cells(rarer: true))
   func aPathIsFoundWhereThereIsOne(_ cell: PathMatrix.Cell) async { await play(cell) }
 
