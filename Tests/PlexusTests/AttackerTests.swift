@@ -163,8 +163,16 @@ import Tubus
       do {
         try await withLyingSTUNServer([attacker.inPlaceOfAlice.localEndpoint, attacker.inPlaceOfBob.localEndpoint]) {
           servers in
-          let alice = try world.plexus(World.alice) { $0.stunServers = [servers[0]] }
-          let bob = try world.plexus(World.bob) { $0.stunServers = [servers[1]] }
+          let alice = try world.plexus(World.alice) {
+            $0.stunServers = [servers[0]]
+            // The only way is through the attacker.
+            $0.ways = .publicEndpoint
+          }
+          let bob = try world.plexus(World.bob) {
+            $0.stunServers = [servers[1]]
+            // The only way is through the attacker.
+            $0.ways = .publicEndpoint
+          }
           try await body(world, attacker, alice, bob)
         }
       } catch {
