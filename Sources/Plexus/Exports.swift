@@ -1,6 +1,7 @@
 // What the facade's calls take, give and throw, so that `import Plexus` is all that a program needs.
 
 @_exported import class DatagramSockets.UDPSocket
+@_exported import struct DatagramSockets.UDPSocketError
 @_exported import struct Datagrams.Datagram
 @_exported import struct Datagrams.Endpoint
 @_exported import struct Datagrams.HostAndPort
