@@ -233,7 +233,7 @@ let package = Package(
       dependencies: [
         "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
         "SecureStreams",
-        "Tubus", logging,
+        "Tubus", "filecopy", nio, logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),

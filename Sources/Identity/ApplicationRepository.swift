@@ -4,7 +4,7 @@ import Logging
 
 /// The folder of identities: `REPO/OWNER/PIN/cert.crt`, one's own with `private.key` beside it.
 ///
-/// Every call reads the folder as it is at that moment; nothing is cached (``RepositoryIndex`` does that). Symbolic
+/// Every call reads the folder as it is at that moment; nothing is cached (`RepositoryIndex` does that). Symbolic
 /// links are followed.
 public struct ApplicationRepository: Sendable {
   /// The folder, as it was given.
@@ -82,7 +82,7 @@ public struct ApplicationRepository: Sendable {
 
   /// Every usable identity that `pattern` means, sorted by name; one's own too, since two may share a repository.
   ///
-  /// Unusable folders are skipped with a debug line. Bounded as ``entries(matching:logger:)`` is.
+  /// Unusable folders are skipped with a debug line. At most 4,096 out of 16,384 folders.
   public func peers(
     matching pattern: IdentityPattern, at date: Date = Date(), logger: Logger? = nil
   ) throws -> [PeerIdentity] {

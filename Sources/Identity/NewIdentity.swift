@@ -11,7 +11,7 @@ public struct NewIdentityOptions: Hashable, Sendable {
   /// end protects nobody, and all peers would have to be visited to replace it.
   public var days: Int
 
-  /// Checks nothing: ``ApplicationRepository/create(_:options:at:)`` does.
+  /// Checks nothing: `ApplicationRepository.create(_:options:at:)` does.
   public init(bits: Int = 3072, days: Int = 7300) {
     self.bits = bits
     self.days = days

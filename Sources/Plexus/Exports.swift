@@ -1,16 +1,31 @@
-// What the facade's calls take and give, so that `import Plexus` is all that a program needs.
+// What the facade's calls take, give and throw, so that `import Plexus` is all that a program needs.
+
+@_exported import class DatagramSockets.UDPSocket
+@_exported import struct DatagramSockets.UDPSocketError
+@_exported import struct Datagrams.Datagram
 @_exported import struct Datagrams.Endpoint
 @_exported import struct Datagrams.HostAndPort
 @_exported import enum Datagrams.IPAddress
+@_exported import struct Datagrams.Instant
+@_exported import struct Datagrams.Transmit
 @_exported import struct Identity.ApplicationRepository
+@_exported import struct Identity.CertificateID
+@_exported import struct Identity.IdentityError
 @_exported import struct Identity.IdentityName
 @_exported import struct Identity.IdentityPattern
+@_exported import struct Identity.NewIdentityOptions
+@_exported import struct Identity.OwnIdentity
+@_exported import struct Identity.PeerIdentity
 @_exported import struct Logging.Logger
 @_exported import struct NIOCore.ByteBuffer
 @_exported import struct Rendezvous.MessageSubjects
 @_exported import struct RendezvousDHT.DHTConfiguration
 @_exported import struct RendezvousEmail.EmailConfiguration
+@_exported import enum STUN.ExplorationEvent
+@_exported import struct STUN.NetworkReport
 @_exported import struct Wormhole.ExportedService
 @_exported import struct Wormhole.ImportedService
+@_exported import struct Wormhole.WormholeError
 @_exported import class Wormhole.WormholeExporter
 @_exported import class Wormhole.WormholeImporter
+@_exported import struct Wormhole.WormholeStatus

@@ -2,15 +2,18 @@ import Plexus
 
 /// The smallest program: `hello STUN-SERVER` waits for peers, `hello STUN-SERVER OWNER/PIN` greets one.
 @main struct Hello {
-  static func main() async throws {
+  static func main() async {
     let arguments = CommandLine.arguments.dropFirst()
+    do { try await run(stun: arguments.first ?? "", peer: arguments.dropFirst().first) } catch { print(error) }
+  }
+
+  static func run(stun: String, peer: String?) async throws {
     let plexus = try Plexus(
       repository: ApplicationRepository(path: "identities"), host: nil,
       configuration: PlexusConfiguration(
-        application: "hello", stunServers: arguments.first.flatMap { HostAndPort($0) }.map { [$0] } ?? [],
-        stateFolder: "state"),
+        application: "hello", stunServers: [HostAndPort(host: stun, port: nil)], stateFolder: "state"),
       logger: Logger(label: "hello"))
-    if let peer = arguments.dropFirst().first {
+    if let peer {
       let stream = try await plexus.invite(IdentityName(peer)).openStream()
       try await stream.write("hello from \(plexus.host)\n")
       await stream.close()
