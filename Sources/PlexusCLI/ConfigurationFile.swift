@@ -36,7 +36,7 @@ extension PlexusOptions {
       \.appID, \.appRepo, \.hostInfo, \.peerInfo, \.stunClient, \.dhtPort, \.dhtNetwork, \.emailSmtps, \.emailImaps,
       \.emailLogin, \.emailPassword, \.emailPasswordFile, \.emailAuth, \.emailCert, \.emailKey, \.emailCa, \.punchHops,
       \.execCommand, \.execArgs,
-      \.execPwd, \.execLog, \.execEnv, \.logLevel, \.logFile,
+      \.execPwd, \.execLog, \.execEnv, \.secure, \.logLevel, \.logFile,
     ]
   }
 

@@ -247,6 +247,22 @@ extension Settings {
     guard case .standardStreams = try settings(["--stdio"]).work else { throw CommandFailure(.usage, "no streams") }
   }
 
+  @Test func encryptionMayBeRequiredOnTheCommandLineAndInTheFile() throws {
+    #expect(try settings(["--import=2222"]).configuration.security == .preferred)
+    #expect(try settings(["--import=2222", "--secure=require"]).configuration.security == .required)
+    try withConfiguration("secure = require") { file in
+      #expect(try settings(["--stdio", "--config", file]).configuration.security == .required)
+    }
+    for words in [["--import=2222", "--secure=maybe"], ["--exec-command=true", "--secure=require"]] {
+      #expect(throws: CommandFailure.self) { _ = try settings(words) }
+    }
+  }
+
+  @Test func onlyServicesAreStreams() throws {
+    #expect(try settings(["--stdio"]).configuration.purpose == .streams)
+    #expect(try settings(["--exec-command=true"]).configuration.purpose == .datagrams)
+  }
+
   @Test(arguments: [
     ["--export=127.0.0.1:22", "--import=2222"], ["--stdio", "--exec-command=true"], ["--export=nowhere"],
     ["--import=70000"], ["--stdio", "--accept"], [],
