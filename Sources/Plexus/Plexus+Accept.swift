@@ -86,12 +86,12 @@ extension Plexus {
   private func serve(
     _ invitation: Invitation, over rendezvous: any Rendezvous, perform: @Sendable (Passage) async throws -> Void
   ) async {
-    let start = MonotonicClock.now
+    let start = clock.now()
     let peer = invitation.peer.name
     telemetry.tell(.inviteReceived(peer: peer, endpoint: invitation.reference.endpoint))
     do {
       let passage = try await passage(for: invitation, over: rendezvous)
-      telemetry.tell(.passageMade(peer: peer, role: .accepting, after: start.duration(to: MonotonicClock.now)))
+      telemetry.tell(.passageMade(peer: peer, role: .accepting, after: clock.since(start)))
       try await perform(passage)
     } catch is CancellationError {
     } catch {
@@ -108,14 +108,14 @@ extension Plexus {
 
   /// Carries a stream on over a new passage to the peer. Where that fails, the peer invites again.
   private func carryOn(_ path: StreamPath, for invitation: Invitation, over rendezvous: any Rendezvous) async {
-    let start = MonotonicClock.now
+    let start = clock.now()
     let peer = invitation.peer.name
     telemetry.tell(.inviteReceived(peer: peer, endpoint: invitation.reference.endpoint))
     do {
       let passage = try await passage(for: invitation, over: rendezvous, continuing: path)
       try await path.move(to: passage)
       telemetry.tell(
-        .pathRenewed(peer: peer, remote: passage.description.alien, after: start.duration(to: MonotonicClock.now)))
+        .pathRenewed(peer: peer, remote: passage.description.alien, after: clock.since(start)))
     } catch is CancellationError {
     } catch {
       telemetry.tell(.passageFailed(peer: peer, role: .accepting, error: PlexusError(error)))

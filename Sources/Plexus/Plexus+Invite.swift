@@ -21,7 +21,7 @@ extension Plexus {
 
   /// - Parameter path: the stream that is to go on over the passage, if the peer still knows it.
   func passage(to name: IdentityName, continuing path: StreamPath?) async throws -> Passage {
-    let start = MonotonicClock.now
+    let start = clock.now()
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
     let passage = try await withRendezvous(port: dhtPort) { rendezvous in
@@ -41,7 +41,7 @@ extension Plexus {
         throw error
       }
     }
-    telemetry.tell(.passageMade(peer: name, role: .inviting, after: start.duration(to: MonotonicClock.now)))
+    telemetry.tell(.passageMade(peer: name, role: .inviting, after: clock.since(start)))
     return passage
   }
 
@@ -65,7 +65,7 @@ extension Plexus {
   private func exchange(
     _ own: Reference, with peer: PeerIdentity, over rendezvous: any Rendezvous, keeping ground: PassageGround
   ) async throws -> Reference {
-    let start = MonotonicClock.now
+    let start = clock.now()
     let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
       group.addTask {
         try await rendezvous.invite(
@@ -84,7 +84,7 @@ extension Plexus {
     switch answer {
     case .accept(let theirs):
       telemetry.tell(
-        .answered(peer: peer.name, endpoint: theirs.endpoint, after: start.duration(to: MonotonicClock.now)))
+        .answered(peer: peer.name, endpoint: theirs.endpoint, after: clock.since(start)))
       return theirs
     case .decline(let reason):
       throw PlexusError(declinedBy: peer.name, reason: reason)

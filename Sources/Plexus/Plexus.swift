@@ -20,6 +20,7 @@ public struct Plexus: Sendable {
   public var host: IdentityName { identity.identity.name }
   /// How passages are made.
   public let configuration: PlexusConfiguration
+  var clock: PlexusClock { configuration.clock }
   let repository: ApplicationRepository
   let identity: OwnIdentity
   let telemetry: Telemetry
@@ -43,7 +44,8 @@ public struct Plexus: Sendable {
     self.repository = repository
     self.configuration = configuration
     telemetry = Telemetry(logger: logger, metrics: metrics)
-    directory = STUNDirectory(names: configuration.stunServers, family: configuration.localEndpoint.address.family)
+    directory = STUNDirectory(
+      names: configuration.stunServers, family: configuration.localEndpoint.address.family, clock: configuration.clock)
     identity = try Self.ownIdentity(host, in: repository)
     if let warning = identity.permissionsWarning { telemetry.tell(.keyPermissions(warning: warning)) }
   }
@@ -104,11 +106,11 @@ public struct Plexus: Sendable {
 
   /// Joins the rendezvous and tells how long that took.
   func join(_ rendezvous: any Rendezvous, toInvite peer: PeerIdentity? = nil) async throws {
-    let start = MonotonicClock.now
+    let start = clock.now()
     try await rendezvous.join(timeout: joinTimeout)
     if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
     telemetry.tell(
-      .joined(after: start.duration(to: MonotonicClock.now), byEmail: configuration.email != nil))
+      .joined(after: clock.since(start), byEmail: configuration.email != nil))
     configuration.whenJoined()
   }
 
@@ -128,7 +130,7 @@ public struct Plexus: Sendable {
         telemetry.tell(.joinFailed(PlexusError(error), pause: pause))
       }
       failures += 1
-      try await Task.sleep(for: pause)
+      try await clock.sleep(pause)
     }
   }
 }

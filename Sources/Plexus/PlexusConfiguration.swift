@@ -66,6 +66,9 @@ public struct PlexusConfiguration: Sendable {
     case publicEndpoint
   }
 
+  /// The time by which the facade decides.
+  public var clock = PlexusClock.system
+
   /// Where passages' sockets live.
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

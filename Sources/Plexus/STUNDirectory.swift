@@ -1,4 +1,3 @@
-import DatagramSockets
 import Datagrams
 import STUN
 
@@ -9,16 +8,16 @@ actor STUNDirectory {
 
   private let names: [HostAndPort]
   private let family: IPAddress.Family
+  private let clock: PlexusClock
   private var known: (servers: [STUNServer], since: Instant)?
 
-  init(names: [HostAndPort], family: IPAddress.Family) {
-    self.names = names
-    self.family = family
+  init(names: [HostAndPort], family: IPAddress.Family, clock: PlexusClock) {
+    (self.names, self.family, self.clock) = (names, family, clock)
   }
 
   /// The servers, and what is wrong with each name that has no address, told once for each look-up.
   func servers() async -> (servers: [STUNServer], failures: [STUNError]) {
-    let now = MonotonicClock.now
+    let now = clock.now()
     if let known, known.since.duration(to: now) < Self.lifetime { return (known.servers, []) }
     let resolved = await STUNServer.resolve(names, family: family)
     if !resolved.servers.isEmpty { known = (resolved.servers, now) }

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import PlexusTesting
 import Rendezvous
+import Synchronization
 import Testing
 
 @testable import Plexus
@@ -47,6 +48,26 @@ import Testing
         }
         await stream.close()
         try await log.wait(for: "go on over")
+      }
+    }
+  }
+
+  /// The clock is ten minutes ahead of the sockets' all of a sudden: by it the peer has been silent for as long.
+  @Test func theKeeperGoesByTheClockItWasGiven() async throws {
+    try await World.run { world in
+      let log = LogRecorder()
+      let ahead = Mutex(Duration.zero)
+      let clock = PlexusClock(
+        now: { PlexusClock.system.now().advanced(by: ahead.withLock { $0 }) }, sleep: PlexusClock.system.sleep)
+      try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
+        let alice = try world.plexus(World.alice, log: log) { $0.clock = clock }
+        let stream = try await alice.invite(IdentityName(World.bob)).openStream()
+        ahead.withLock { $0 = .seconds(600) }
+        try await log.wait(for: "Nothing is heard of")
+        ahead.withLock { $0 = .zero }
+        try await stream.write("still there")
+        #expect(try await stream.read() == ByteBuffer(string: "still there"))
+        await stream.close()
       }
     }
   }

@@ -5,7 +5,7 @@ import Testing
 import Tubus
 
 /// A stream that goes on over another path.
-@Suite(.timeLimit(.minutes(1))) struct TakeOverTests {
+@Suite(.timeLimit(.minutes(3))) struct TakeOverTests {
   /// Both ends move from one pair of ports to another and to a third, while data are under way; nothing is lost or doubled.
   @Test func nothingIsLostWhereBothEndsMove() async throws {
     let loop = MultiThreadedEventLoopGroup.singleton.next()

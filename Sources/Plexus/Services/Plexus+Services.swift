@@ -41,7 +41,7 @@ extension Plexus {
       var hasMet = false
       var next: Passage?
       while true {
-        let start = ContinuousClock.now
+        let start = clock.now()
         do {
           let passage: Passage
           if let made = next { passage = made } else { passage = try await invite(name) }
@@ -53,7 +53,7 @@ extension Plexus {
           // Whoever was there comes back.
           telemetry.tell(.passageFailed(peer: name, role: .inviting, error: error))
         }
-        try await Task.sleep(until: start + Self.pauseBetweenMeetings)
+        try await clock.sleep(max(.zero, Self.pauseBetweenMeetings - clock.since(start)))
       }
     }
   }

@@ -46,7 +46,7 @@ struct PathKeeper: Sendable {
           trouble = .slept
         } else if let current, let known = address, current != known {
           trouble = .addressChanged
-        } else if heard.duration(to: MonotonicClock.now) > Self.suspiciousSilence {
+        } else if plexus.clock.since(heard) > Self.suspiciousSilence {
           trouble = .silence
         }
         address = current ?? address
@@ -65,13 +65,13 @@ struct PathKeeper: Sendable {
 
   /// Meets the peer again until the stream has another path, ends, or the old path works after all.
   private func repair(_ trouble: Trouble) async throws -> Passage? {
-    let start = MonotonicClock.now
+    let start = plexus.clock.now()
     plexus.telemetry.tell(.pathSuspect(peer: path.peer, trouble: trouble))
     var pause: Duration = .milliseconds(500)
     while path.channel.isActive {
       do {
         guard let passage = try await meet(unlessHeardAfter: start) else {
-          plexus.telemetry.tell(.pathRecovered(peer: path.peer, after: start.duration(to: MonotonicClock.now)))
+          plexus.telemetry.tell(.pathRecovered(peer: path.peer, after: plexus.clock.since(start)))
           return nil
         }
         guard passage.continues == path.token else {
@@ -81,14 +81,14 @@ struct PathKeeper: Sendable {
         try await path.move(to: passage)
         plexus.telemetry.tell(
           .pathRenewed(
-            peer: path.peer, remote: passage.description.alien, after: start.duration(to: MonotonicClock.now)))
+            peer: path.peer, remote: passage.description.alien, after: plexus.clock.since(start)))
         return nil
       } catch let error as CancellationError {
         throw error
       } catch {
         plexus.telemetry.tell(.pathNotRenewed(peer: path.peer, error: PlexusError(error), pause: pause))
       }
-      try await Task.sleep(for: pause)
+      try await plexus.clock.sleep(pause)
       pause = min(pause * 2, Self.longestPause)
     }
     return nil
