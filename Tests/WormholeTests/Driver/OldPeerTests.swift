@@ -57,9 +57,9 @@ import Wormhole
 
   /// There the service's refusal can only be told as an end.
   @Test func anOldImportersClientIsClosedWhenTheServiceRefuses() async throws {
-    let service = try await TestService.start(.echo)
-    await service.stop()
-    let exporter = WormholeExporter([.on(service)], logger: TestLog().logger)
+    let refusing = try RefusingPort()
+    let service = ExportedService(name: "", address: .loopback(refusing.port))
+    let exporter = WormholeExporter([service], logger: TestLog().logger)
     let tunnel = try await TCPTunnel.make(importerOn: TCPTunnel.loop)
     async let run: Void = exporter.run(tunnel.exporter)
     let listener = try await OldWireProgram.importClients(over: tunnel.importer)

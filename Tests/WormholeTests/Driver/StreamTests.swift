@@ -38,13 +38,12 @@ import Wormhole
   }
 
   @Test func aClientOfARefusingServiceIsReset() async throws {
-    let service = try await TestService.start(.echo)
-    await service.stop()
-    try await Wormholes.run(exporting: [.on(service)]) { wormholes in
+    let refusing = try RefusingPort()
+    try await Wormholes.run(exporting: [ExportedService(name: "", address: .loopback(refusing.port))]) { wormholes in
       await #expect(throws: (any Error).self) {
         _ = try await TestClient.echo([1, 2, 3], with: wormholes.port())
       }
-      #expect(wormholes.log.contains("nobody listens on 127.0.0.1:\(service.port)"))
+      #expect(wormholes.log.contains("nobody listens on 127.0.0.1:\(refusing.port)"))
     }
   }
 
