@@ -15,7 +15,6 @@ struct Cycles: AsyncParsableCommand {
   @Option(help: "How many at once.") var atOnce = 4
 
   func run() async throws {
-    setvbuf(stdout, nil, _IOLBF, 0)
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
