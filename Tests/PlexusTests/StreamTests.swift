@@ -1,3 +1,5 @@
+import DatagramSockets
+import Datagrams
 import Identity
 import Logging
 import NIOCore
@@ -21,6 +23,24 @@ import Testing
         await #expect { try await stream.write("more") } throws: { ($0 as? PlexusError)?.code == .streamBroken }
       }
     }
+  }
+
+  @Test func aStreamThatIsForgottenGivesItsPortBack() async throws {
+    try await World.run { world in
+      try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
+        let port = try await Self.forget(world.plexus(World.alice).invite(IdentityName(World.bob)))
+        // The time limit of the suite ends a wait in vain.
+        while true {
+          if let socket = try? await UDPSocket.bind(to: port) { return await socket.close() }
+          try await Task.sleep(for: .milliseconds(20))
+        }
+      }
+    }
+  }
+
+  private static func forget(_ passage: Passage) async throws -> Endpoint {
+    let stream = try await passage.openStream()
+    return stream.path.passage.socket.localEndpoint
   }
 
   /// What comes back over a new passage is what was sent over the old one, in one stream.

@@ -29,7 +29,9 @@ public final class PassageStream: Sendable {
 
   deinit {
     keeper?.cancel()
-    channel.close(promise: nil)
+    // Whoever forgets to close must not leave the port bound; where it was closed this does nothing.
+    let (channel, path) = (channel, path)
+    Task { await path.close(afterFlushing: channel.isActive ? channel : nil) }
   }
 
   /// The next bytes of the peer; nil once it has closed the stream.

@@ -1,4 +1,3 @@
-import DatagramSockets
 import Datagrams
 import NIOCore
 import Tubus
@@ -18,8 +17,6 @@ public actor TubusTunnel: TunnelConnector {
 
   private let side: Side
   private let local: Endpoint
-  /// A socket that somebody else bound, until it is taken over.
-  private var socket: UDPSocket?
   private var newest: (any Channel)?
   private let remote: Endpoint
   private let configuration: TubusConfiguration
@@ -39,15 +36,6 @@ public actor TubusTunnel: TunnelConnector {
     self.configuration = configuration
   }
 
-  /// Tunnels over a socket that is bound already, such as a punched one. It is closed by ``close()``.
-  public init(_ side: Side, adopting socket: UDPSocket, remote: Endpoint, configuration: TubusConfiguration = .init()) {
-    self.side = side
-    self.socket = socket
-    self.remote = remote
-    self.configuration = configuration
-    local = socket.localEndpoint
-  }
-
   /// `192.0.2.1:40000 from 0.0.0.0:40001`.
   public nonisolated var description: String { "\(remote) from \(local)" }
 
@@ -58,12 +46,7 @@ public actor TubusTunnel: TunnelConnector {
     guard !isClosed else { throw WormholeError(.tunnelImpossible, "the tunnel's UDP port was given back") }
     guard endpoint == nil else { return }
     do {
-      if let socket {
-        self.socket = nil
-        endpoint = try await TubusEndpoint(adopting: socket)
-      } else {
-        endpoint = try await TubusEndpoint.bind(to: local, on: eventLoop)
-      }
+      endpoint = try await TubusEndpoint.bind(to: local, on: eventLoop)
     } catch {
       throw WormholeError(.tunnelImpossible, "\(error)")
     }
@@ -99,8 +82,6 @@ public actor TubusTunnel: TunnelConnector {
     accepted = nil
     if let newest { await Self.finish(newest) }
     newest = nil
-    await socket?.close()
-    socket = nil
     await endpoint?.close()
     endpoint = nil
   }
