@@ -18,7 +18,7 @@ import STUN
 public func findPath(
   to name: String, as role: PunchRole, own: PunchOffer, peer: PunchOffer, on sockets: [PathSocket],
   openingOn eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-  configuration: PathConfiguration = PathConfiguration(), turns: PathTurns = .shared
+  configuration: PathConfiguration = PathConfiguration(), turns: PathTurns
 ) async throws -> (path: FoundPath, socket: UDPSocket) {
   var configuration = configuration
   let hasTurn = own.takesManyDatagrams(with: peer) && turns.take(for: name, now: MonotonicClock.now)

@@ -7,9 +7,6 @@ import Synchronization
 /// Two at once would be a burden for the NATs, and each would send at the full rate. A search that has no turn looks with ordinary
 /// checks only.
 public final class PathTurns: Sendable {
-  /// The turns of this process.
-  public static let shared = PathTurns()
-
   /// The rest after a first failure, doubled for each one that follows.
   static let firstRest: Duration = .seconds(15)
   /// The longest rest.
@@ -29,7 +26,7 @@ public final class PathTurns: Sendable {
 
   private let state = Mutex(State())
 
-  /// Turns of their own, for tests.
+  /// Turns that all searches share which are given them.
   public init() {}
 
   /// Takes the turn, if nobody has it and the peer need not rest; ``give(after:for:now:)`` must follow.

@@ -24,6 +24,9 @@ public struct Passage: Sendable {
 
   var telemetry: Telemetry { plexus.telemetry }
 
+  /// Gives the passage up. Closing twice does nothing; a passage whose ``socket`` was handed on must not be closed.
+  public func close() async { await socket.close() }
+
   /// Closes the socket and starts a program that binds the same port at once.
   ///
   /// - Throws: ``PlexusError`` (`payloadNotStarted`). The socket is closed in any case.

@@ -24,7 +24,7 @@ extension Plexus {
     let start = clock.now()
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
-    let passage = try await withRendezvous(port: dhtPort) { rendezvous in
+    let passage = try await withRendezvous(port: invitingPort) { rendezvous in
       // The rendezvous is joined while STUN runs: neither needs the other.
       async let joined: Void = join(rendezvous, toInvite: peer)
       let ground = try await prepareGround(on: path?.channel.eventLoop)
@@ -47,7 +47,7 @@ extension Plexus {
 
   /// Any port, unless one was asked for. What other nodes still send to the last node on a port would flood the next one there:
   /// a node's listens outlive it by half a minute.
-  private var dhtPort: DHTConfiguration.Port {
+  var invitingPort: DHTConfiguration.Port {
     switch configuration.dht.port {
     case .preferred: .fixed(0)
     case .fixed: configuration.dht.port

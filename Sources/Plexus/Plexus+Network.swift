@@ -81,7 +81,7 @@ extension Plexus {
     configuration.lowHopLimit = self.configuration.punchHops
     let (path, socket) = try await findPath(
       to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
-      openingOn: ground.main.eventLoop, configuration: configuration)
+      openingOn: ground.main.eventLoop, configuration: configuration, turns: self.configuration.pathTurns)
     telemetry.tell(.pathFound(peer: exchange.peer.name, path: path))
     return passage(
       exchange, as: role, socket: socket, outer: path.mapped ?? ground.publicEndpoint, alien: path.peer,
@@ -108,7 +108,7 @@ extension Plexus {
       description: PassageDescription(
         host: host, peer: exchange.peer.name, inner: socket.localEndpoint, outer: outer, alien: alien,
         secret: exchange.secret, files: PassageDescription.Files(of: host, and: exchange.peer.name, in: repository)),
-      socket: socket, roundTrip: roundTrip, isSecurable: exchange.isSecurable, role: role, plexus: self,
+      socket: socket, roundTrip: roundTrip, isSecurable: exchange.isSecurable, role: role, plexus: unjoined,
       identity: exchange.peer, continues: exchange.continues)
   }
 }

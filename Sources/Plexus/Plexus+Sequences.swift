@@ -60,7 +60,7 @@ public struct AcceptedPassages: AsyncSequence, Sendable {
             untaken.add(passage.socket)
             if case .enqueued = feed.yield(passage) { return }
             untaken.remove(passage.socket)
-            await passage.socket.close()
+            await passage.close()
           }
           feed.finish()
         } catch {

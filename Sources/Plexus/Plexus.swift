@@ -25,6 +25,8 @@ public struct Plexus: Sendable {
   let identity: OwnIdentity
   let telemetry: Telemetry
   let directory: STUNDirectory
+  /// The rendezvous that is joined already, inside of ``whileJoined(_:)``.
+  var joined: (any Rendezvous)?
   /// Streams that a peer may carry on over a new passage; all copies share it.
   let streams = StreamRegistry()
 
@@ -70,11 +72,13 @@ public struct Plexus: Sendable {
     }
   }
 
-  /// Runs `body` with a rendezvous that is left afterwards, whatever happens.
+  /// Runs `body` with a rendezvous that is left afterwards, whatever happens; or with the one that is joined for longer.
   func withRendezvous<Result>(
     port: DHTConfiguration.Port, _ body: (any Rendezvous) async throws -> Result
   ) async throws -> Result {
-    let rendezvous = try makeRendezvous(port: port)
+    if let joined { return try await body(joined) }
+    let rendezvous: any Rendezvous
+    do { rendezvous = try makeRendezvous(port: port) } catch { throw PlexusError.describing(error) }
     do {
       let result = try await body(rendezvous)
       await rendezvous.leave()
@@ -107,8 +111,9 @@ public struct Plexus: Sendable {
   /// Joins the rendezvous and tells how long that took.
   func join(_ rendezvous: any Rendezvous, toInvite peer: PeerIdentity? = nil) async throws {
     let start = clock.now()
-    try await rendezvous.join(timeout: joinTimeout)
+    if joined == nil { try await rendezvous.join(timeout: joinTimeout) }
     if let peer { await rendezvous.prepare(toInvite: peer, application: configuration.application) }
+    guard joined == nil else { return }
     telemetry.tell(
       .joined(after: clock.since(start), byEmail: configuration.email != nil))
     configuration.whenJoined()

@@ -1,4 +1,5 @@
 import Datagrams
+import HolePunching
 import NIOCore
 import NIOPosix
 import Rendezvous
@@ -66,6 +67,10 @@ public struct PlexusConfiguration: Sendable {
     case publicEndpoint
   }
 
+  /// Who may send the many datagrams that random ports take: one search at a time, of all that share the value. Configurations that are
+  /// copied share it.
+  public var pathTurns = PathTurns()
+
   /// The time by which the facade decides.
   public var clock = PlexusClock.system
 
@@ -73,7 +78,7 @@ public struct PlexusConfiguration: Sendable {
   public var eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
   /// A configuration with everything else at its default.
-  public init(application: String, stunServers: [HostAndPort], stateFolder: String) {
+  public init(application: String, stunServers: [HostAndPort], stateFolder: String = StandardFolders().state) {
     self.application = application
     self.stunServers = stunServers
     self.stateFolder = stateFolder

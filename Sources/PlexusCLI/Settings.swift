@@ -50,8 +50,8 @@ struct Settings {
     logFile = options.logFile
     configuration = PlexusConfiguration(
       application: application, stunServers: try Self.hosts(options.stunServer, of: "stun-server"),
-      stateFolder: environment.stateFolder)
-    configuration.dht.cacheFolder = environment.cacheFolder
+      stateFolder: environment.folders.state)
+    configuration.dht.cacheFolder = environment.folders.cache
     try configuration.apply(options)
     try configuration.apply(environment)
     configuration.email = try EmailConfiguration(options, environment)

@@ -102,7 +102,7 @@ import Testing
         try await world.whileBobAccepts(try world.plexus(World.bob)) {
           let alice = try world.plexus(World.alice) { $0.stunServers = servers }
           let passage = try await alice.invite(IdentityName(World.bob))
-          await passage.socket.close()
+          await passage.close()
         }
       }
     }

@@ -71,6 +71,28 @@ import Testing
     }
   }
 
+  @Test func invitationsGoOverTheRendezvousThatIsJoined() async throws {
+    try await World.run { world in
+      let log = LogRecorder()
+      try await world.whileBobAccepts(world.plexus(World.bob)) {
+        let kept = try await world.plexus(World.alice, log: log).whileJoined { alice in
+          let passages = try await withThrowingTaskGroup(of: Passage.self) { group in
+            for _ in 1...2 { group.addTask { try await alice.invite(IdentityName(World.bob)) } }
+            return try await group.reduce(into: []) { $0.append($1) }
+          }
+          #expect(Set(passages.map(\.description.secret)).count == 2)
+          await passages[0].close()
+          return passages[1]
+        }
+        #expect(log.count(of: "Joined the DHT") == 1)
+        // It outlives the scope.
+        #expect(kept.plexus.joined == nil)
+        try await kept.socket.send(Transmit(to: kept.description.alien, payload: [1]))
+        await kept.close()
+      }
+    }
+  }
+
   @Test func aFixedPortServesOneInvitationAfterAnother() async throws {
     try await World.run { world in
       let free = try await UDPSocket.bind(to: Endpoint(address: .v4(0x7F00_0001), port: 0))
@@ -80,7 +102,7 @@ import Testing
         for _ in 1...2 {
           let passage = try await world.plexus(World.alice).invite(IdentityName(World.bob))
           #expect(passage.description.alien == free.localEndpoint)
-          await passage.socket.close()
+          await passage.close()
         }
       }
     }

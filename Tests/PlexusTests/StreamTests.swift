@@ -105,7 +105,7 @@ import Testing
       try await world.whileBobAccepts(world.plexus(World.bob)) {
         let passage = try await alice.passage(to: IdentityName(World.bob), continuing: stream.path)
         #expect(passage.continues == nil)
-        await passage.socket.close()
+        await passage.close()
       }
       await stream.close()
     }

@@ -18,7 +18,7 @@ import Testing
       let (alices, bobs) = (TestMetrics(), TestMetrics())
       try await world.whileBobAccepts(world.plexus(World.bob, metrics: bobs)) {
         let passage = try await world.plexus(World.alice, metrics: alices).invite(IdentityName(World.bob))
-        await passage.socket.close()
+        await passage.close()
       }
       for (metrics, role, direction) in [(alices, "inviting", "sent"), (bobs, "accepting", "received")] {
         #expect(try metrics.expectCounter("plexus_passages_total", [("role", role)]).totalValue == 1)

@@ -40,21 +40,14 @@ public struct MeetingOptions: ParsableArguments, Sendable {
   public func plexus(for application: String) throws -> Plexus {
     var logger = Logger(label: application) { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .info : .error
-    var configuration = PlexusConfiguration(
-      application: application, stunServers: stunServers, stateFolder: Self.folder("XDG_STATE_HOME", ".local/state"))
+    var configuration = PlexusConfiguration(application: application, stunServers: stunServers)
     configuration.security = .required
-    configuration.dht.cacheFolder = Self.folder("XDG_CACHE_HOME", ".cache")
+    configuration.dht.cacheFolder = StandardFolders().cache
     if !dhtBootstrap.isEmpty { configuration.dht.bootstrap = dhtBootstrap }
     if let dhtNetwork { configuration.dht.network = dhtNetwork }
     if let dhtPort { configuration.dht.port = .fixed(dhtPort) }
     return try Plexus(
       repository: ApplicationRepository(path: appRepo), host: hostInfo, configuration: configuration, logger: logger)
-  }
-
-  /// Where users keep what programs remember (XDG base directory specification).
-  private static func folder(_ variable: String, _ standard: String) -> String {
-    let environment = ProcessInfo.processInfo.environment
-    return (environment[variable] ?? "\(environment["HOME"] ?? "/var/tmp")/\(standard)") + "/plexus"
   }
 }
 

@@ -11,7 +11,7 @@ import Plexus
     let plexus = try Plexus(
       repository: ApplicationRepository(path: "identities"), host: nil,
       configuration: PlexusConfiguration(
-        application: "hello", stunServers: [HostAndPort(host: stun, port: nil)], stateFolder: "state"),
+        application: "hello", stunServers: [HostAndPort(host: stun, port: nil)]),
       logger: Logger(label: "hello"))
     if let peer {
       let stream = try await plexus.invite(IdentityName(peer)).openStream()

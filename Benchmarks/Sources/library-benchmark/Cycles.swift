@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datagrams
 import Foundation
+import Glibc
 import Identity
 import Logging
 import Metrics
@@ -13,6 +14,8 @@ struct Cycles: AsyncParsableCommand {
 
   @Option(help: "How many.") var cycles = 1000
   @Option(help: "How many at once.") var atOnce = 4
+  @Flag(help: "Join the DHT anew for each invitation; all stay in the tables of the two other nodes then.")
+  var joinEach = false
 
   func run() async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
@@ -35,7 +38,11 @@ struct Cycles: AsyncParsableCommand {
           await stream.close()
         }
       }
-      group.addTask { try await measure(ann, bob.host) }
+      let joinEach = joinEach
+      group.addTask {
+        if joinEach { return try await measure(ann, bob.host) }
+        try await ann.whileJoined { try await measure($0, bob.host) }
+      }
       defer { group.cancelAll() }
       // Only the measuring ends by itself.
       try await group.next()
@@ -70,7 +77,8 @@ struct Cycles: AsyncParsableCommand {
   }
 
   private func measure(_ ann: Plexus, _ peer: IdentityName) async throws {
-    print("| cycles | failed | seconds | resident KB | descriptors | threads |\n|---|---|---|---|---|---|")
+    print(
+      "| cycles | failed | seconds | in use KB | resident KB | descriptors | threads |\n|---|---|---|---|---|---|---|")
     let start = ContinuousClock.now
     var failed = 0
     func row(_ done: Int) async throws {
@@ -78,7 +86,9 @@ struct Cycles: AsyncParsableCommand {
       try await Task.sleep(for: .seconds(12))
       let usage = Usage()
       let seconds = Int(start.duration(to: .now) / .seconds(1))
-      print("| \(done) | \(failed) | \(seconds) | \(usage.resident) | \(usage.descriptors) | \(usage.threads) |")
+      print(
+        "| \(done) | \(failed) | \(seconds) | \(usage.inUse) | \(usage.resident) | \(usage.descriptors) | \(usage.threads) |"
+      )
     }
     let batch = max(cycles / 10, 1)
     var done = 0
@@ -128,6 +138,8 @@ struct Cycles: AsyncParsableCommand {
 
 /// What the process holds.
 private struct Usage {
+  /// What was allocated and not given back; the rest of what is resident is code, and holes in the heap.
+  var inUse = 0
   var resident = 0
   var threads = 0
   var descriptors = 0
@@ -139,6 +151,8 @@ private struct Usage {
       if line.hasPrefix("VmRSS:") { resident = number }
       if line.hasPrefix("Threads:") { threads = number }
     }
+    let heap = mallinfo2()
+    inUse = (heap.uordblks + heap.hblkhd) / 1024
     descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
   }
 }

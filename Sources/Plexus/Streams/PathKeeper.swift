@@ -106,7 +106,7 @@ struct PathKeeper: Sendable {
       let first = try await group.next() ?? nil
       group.cancelAll()
       // A passage that was made in the same moment must not keep its port.
-      while let late = try? await group.next() { await late?.socket.close() }
+      while let late = try? await group.next() { await late?.close() }
       return first
     }
   }

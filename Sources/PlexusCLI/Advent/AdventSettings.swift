@@ -29,12 +29,12 @@ struct AdventSettings {
       throw CommandFailure(.usage, "give --forward to send a notice, or --receive to wait for notices, one of the two")
     }
     configuration = PlexusConfiguration(
-      application: try Settings.application(options), stunServers: [], stateFolder: environment.stateFolder)
+      application: try Settings.application(options), stunServers: [], stateFolder: environment.folders.state)
     host = try options.hostInfo.map(IdentityName.init)
     repositoryPath = options.appRepo ?? "."
     logLevel = try Settings.logLevel(options.logLevel)
     logFile = options.logFile
-    configuration.dht.cacheFolder = environment.cacheFolder
+    configuration.dht.cacheFolder = environment.folders.cache
     try configuration.apply(options)
     try configuration.apply(environment)
     configuration.email = try EmailConfiguration(options, environment)

@@ -9,7 +9,7 @@ struct ServeSettings {
   var logLevel: Logger.Level
 
   init(_ options: ServeOptions, environment: Environment) throws {
-    server.cacheFolder = environment.cacheFolder
+    server.cacheFolder = environment.folders.cache
     for text in options.serving.address.flatMap({ $0.split { $0 == "," || $0 == ";" || $0.isWhitespace } }) {
       let address = try Settings.value(String(text), of: "address", "an IPv4 or IPv6 address") { IPAddress($0) }
       if let address { server.addresses.append(address) }
