@@ -8,6 +8,7 @@
 @_exported import enum Datagrams.IPAddress
 @_exported import struct Datagrams.Instant
 @_exported import struct Datagrams.Transmit
+@_exported import class HolePunching.PathTurns
 @_exported import struct Identity.ApplicationRepository
 @_exported import struct Identity.CertificateID
 @_exported import struct Identity.IdentityError
