@@ -37,9 +37,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
+    .target(name: "CHeap"),
     .executableTarget(
       name: "library-benchmark",
       dependencies: [
+        "CHeap",
         .product(name: "Plexus", package: "plexus"),
         .product(name: "SecureStreams", package: "plexus"),
         .product(name: "Tubus", package: "plexus"),

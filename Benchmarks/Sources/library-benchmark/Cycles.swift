@@ -1,7 +1,7 @@
 import ArgumentParser
+import CHeap
 import Datagrams
 import Foundation
-import Glibc
 import Identity
 import Logging
 import Metrics
@@ -151,8 +151,7 @@ private struct Usage {
       if line.hasPrefix("VmRSS:") { resident = number }
       if line.hasPrefix("Threads:") { threads = number }
     }
-    let heap = mallinfo2()
-    inUse = (heap.uordblks + heap.hblkhd) / 1024
+    inUse = heap_in_use() / 1024
     descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
   }
 }

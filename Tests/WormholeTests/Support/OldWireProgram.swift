@@ -64,6 +64,17 @@ final class OldWireProgram: ChannelInboundHandler {
     flush()
   }
 
+  /// Its clients end with it.
+  func channelInactive(context: ChannelHandlerContext) {
+    tunnel = nil
+    let left = sockets
+    sockets = [:]
+    for socket in left.values { socket.close(promise: nil) }
+    context.fireChannelInactive()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { tunnel = nil }
+
   private func connect(_ id: UInt32, _ context: ChannelHandlerContext) {
     ClientBootstrap(group: context.eventLoop).connect(host: "127.0.0.1", port: servicePort)
       .hop(to: context.eventLoop).assumeIsolated().whenComplete { result in

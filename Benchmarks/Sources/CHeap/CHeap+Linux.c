@@ -1,0 +1,7 @@
+#include "CHeap.h"
+#include <malloc.h>
+
+size_t heap_in_use(void) {
+  struct mallinfo2 heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
