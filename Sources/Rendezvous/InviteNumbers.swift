@@ -33,6 +33,17 @@ public final class InviteNumbers: Sendable {
     return try take(atLeast: now &+ mix % Self.spread, now: now)
   }
 
+  /// A number for an invite that nobody has answered, past the present of a reference acceptor whose clock is ahead.
+  ///
+  /// It is eleven minutes ahead of the clock and not of the first number: where peers are not there and are invited again and again, each
+  /// would else be eleven minutes further ahead, until no acceptor took it for a present one.
+  ///
+  /// - Throws: ``RendezvousError`` with code `stateUnusable`.
+  public func later(now: UInt64) throws -> UInt64 { try take(atLeast: now &+ Self.laterBy, now: now) }
+
+  /// Clocks may differ by ten minutes.
+  private static let laterBy: UInt64 = 11 * 60
+
   /// Takes the first number from `wanted` on that was not used.
   public func take(atLeast wanted: UInt64, now: UInt64) throws -> UInt64 {
     try last.withLock { last in
@@ -44,13 +55,13 @@ public final class InviteNumbers: Sendable {
       let bytes = try file.read(from: 0, count: 8)
       let stored = bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : 0
       // A number from far in the future is of a clock that was wrong, or damage: following it would lock us out everywhere.
-      let known = stored > now &+ Self.farAhead ? 0 : stored
+      let known = stored > now &+ Self.furthestAhead ? 0 : stored
       last = max(wanted, max(known, last) &+ 1)
       try file.write(withUnsafeBytes(of: last.bigEndian) { Array($0) }, at: 0)
       return last
     }
   }
 
-  /// Invites go under numbers at most 12 minutes ahead of the clock.
-  private static let farAhead: UInt64 = 3600
+  /// No number is further ahead of the clock, in seconds: a number is taken for each invite, so whoever makes more than one a second gets ahead.
+  public static let furthestAhead: UInt64 = 3600
 }

@@ -202,7 +202,6 @@ public actor DHTRendezvous: Rendezvous {
   ) async throws -> Answer {
     let node = try runningNode()
     let id = try numbers.next(from: own.certificateID, to: peer.certificateID, now: unixSeconds())
-    let (numbers, unixSeconds) = (numbers, unixSeconds)
     var logger = logger
     logger[metadataKey: "peer"] = "\(peer.name)"
     let attempt = InviteAttempt(
@@ -211,7 +210,7 @@ public actor DHTRendezvous: Rendezvous {
       key: key(to: peer, application, subjects.invite),
       companionKey: key(to: peer, application, subjects.companion(of: subjects.invite)), own: own.certificateID,
       application: application, unixSeconds: unixSeconds, logger: logger, firstID: id,
-      nextID: { try numbers.take(atLeast: $0, now: unixSeconds()) })
+      numbers: numbers)
     let answer = try await withThrowingTaskGroup { group in
       group.addTask { try await attempt.run() }
       group.addTask {

@@ -23,8 +23,8 @@ struct InviteAttempt: Sendable {
   let unixSeconds: @Sendable () -> UInt64
   let logger: Logger
   let firstID: UInt64
-  /// Gives a number for the invite to go under from the one given on.
-  let nextID: @Sendable (_ wanted: UInt64) throws -> UInt64
+  /// Gives other numbers for the invite to go under.
+  let numbers: InviteNumbers
 
   /// When the answer is asked for besides the listen: in vain in all but a few cases. Where many answers of the last ten
   /// minutes lie under our key, nodes were seen to show a new one a second late or not at all, and asking by number gets it
@@ -87,7 +87,7 @@ struct InviteAttempt: Sendable {
     }
     try await Task.sleep(until: start + PutPlan.laterIDAfter, clock: .continuous)
     let later = try sealer.reseal(
-      first, id: nextID(current.value.withLock { $0.id } &+ PutPlan.laterIDBy), edition: 0)
+      first, id: numbers.later(now: unixSeconds()), edition: 0)
     logger.debug(
       "unanswered: the invite goes under a later number as well",
       metadata: ["event": "dht.invite-later-number", "id": "\(later.id)"])
@@ -119,7 +119,9 @@ struct InviteAttempt: Sendable {
       // Nodes that are asked before the value is there would tell nothing.
       guard put != nil, await isTaken(value) else { return }
       try Task.checkCancellation()
-      let other = try sealer.reseal(value, id: nextID(value.id &+ .random(in: 1...InviteNumbers.spread)), edition: 0)
+      let other = try sealer.reseal(
+        value, id: numbers.take(atLeast: value.id &+ .random(in: 1...InviteNumbers.spread), now: unixSeconds()),
+        edition: 0)
       current.value.withLock { $0 = other }
       logger.debug(
         "the number of the invite was taken: using another",

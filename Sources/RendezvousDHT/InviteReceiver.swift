@@ -26,13 +26,14 @@ struct InviteReceiver: Sendable {
   /// A lookup costs some dozen datagrams: enough for those who are likely to call.
   private static let warmedPeers = 32
 
-  /// Clocks may differ by ten minutes, and an invite may wait for a minute and be numbered a minute ahead. Replays are known by their
-  /// puzzles, not by their numbers: the window only keeps out, before any RSA work, what is surely old.
+  /// Clocks may differ by ten minutes, and an invite may wait for a minute. Replays are known by their puzzles, not by their numbers: the
+  /// window only keeps out, before any RSA work, what is surely old.
   private static let window: UInt64 = 15 * 60
 
-  /// Whether an invite with this number may be under way at `now`, in Unix seconds.
+  /// Whether an invite with this number may be under way at `now`, in Unix seconds. Numbers get ahead of the inviter's clock where many are
+  /// taken.
   static func isInWindow(_ id: UInt64, now: UInt64) -> Bool {
-    id > now ? id - now <= window : now - id <= window
+    id > now ? id - now <= window + InviteNumbers.furthestAhead : now - id <= window
   }
 
   /// A line that says that a companion is coming waits this long for it. Both are put at the same time, and again after 0.15, 0.5 and
@@ -139,7 +140,7 @@ struct InviteReceiver: Sendable {
   }
 }
 
-/// Invitations whose line is there and whose companion is not yet. Each waits for two seconds, and a peer gets 25 values a second opened.
+/// Invitations whose line is there and whose companion is not yet. Each waits for two seconds, and a peer gets 50 values a second opened.
 private final class HeldInvitations: Sendable {
   private struct Key: Hashable {
     let owner: CertificateID
@@ -163,11 +164,11 @@ private final class HeldInvitations: Sendable {
   }
 }
 
-/// How many values of one owner may be decrypted: 2 ms each, so a flood from one peer takes at most 5 % of a core. A peer that
-/// connects again and again, ten times a second, stays below.
+/// How many values of one owner may be decrypted: 2 ms each, so a flood from one peer takes at most 10 % of a core. A peer that
+/// connects again and again, twenty times a second with two values each, stays below.
 struct OpeningBudget {
-  private static let atOnce = 64
-  private static let perSecond = 25
+  private static let atOnce = 128
+  private static let perSecond = 50
 
   private var levels: [CertificateID: (tokens: Double, at: ContinuousClock.Instant)] = [:]
 

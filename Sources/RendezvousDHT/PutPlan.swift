@@ -26,8 +26,6 @@ enum PutPlan {
   /// before its own start. Later than the slowest answer of one that did take the invite (it explores its NAT first,
   /// 4 tests of 1.4 s, and then puts), because it would answer the second as well.
   static let laterIDAfter = Duration.seconds(15)
-  /// How much later: clocks may differ by ten minutes, and this id must be past the other's present.
-  static let laterIDBy: UInt64 = 11 * 60
 }
 
 extension DHTNode {

@@ -4,6 +4,7 @@ import Identity
 import Testing
 
 @testable import Rendezvous
+@testable import RendezvousDHT
 
 @Suite("The memory for replays")
 struct ReplayMemoryTests {
@@ -134,6 +135,25 @@ struct InviteNumbersTests {
       #expect(number > last)
       #expect(1_000_000...1_000_000 + InviteNumbers.spread + 10 ~= number)
       last = number
+    }
+  }
+
+  @Test("Peers that are not there may be invited for an hour, and the next invite is still taken for a present one")
+  func unanswered() async throws {
+    let (ann, bob) = try (#require(ann), #require(bob))
+    try await withTemporaryFolder { folder in
+      var now: UInt64 = 1_000_000
+      for _ in 0..<60 {
+        let numbers = try InviteNumbers(folder: folder, own: ann)
+        let number = try numbers.next(from: ann, to: bob, now: now)
+        for clock in [now - 600, now, now + 600] { #expect(InviteReceiver.isInWindow(number, now: clock)) }
+        now += 15
+        let later = try numbers.later(now: now)
+        #expect(later > number && later >= now + 600)
+        for clock in [now - 600, now, now + 600] { #expect(InviteReceiver.isInWindow(later, now: clock)) }
+        now += 45
+      }
+      #expect(try InviteNumbers(folder: folder, own: ann).next(from: ann, to: bob, now: now) <= now + 720)
     }
   }
 

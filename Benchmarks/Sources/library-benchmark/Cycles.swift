@@ -14,6 +14,8 @@ struct Cycles: AsyncParsableCommand {
 
   @Option(help: "How many.") var cycles = 1000
   @Option(help: "How many at once.") var atOnce = 4
+  @Option(help: "Seconds to rest at the end, before a last row: the DHT keeps each value for ten minutes.") var rest = 0
+  @Flag(help: "Log everything on standard error.") var verbose = false
   @Flag(help: "Join the DHT anew for each invitation; all stay in the tables of the two other nodes then.")
   var joinEach = false
 
@@ -71,9 +73,16 @@ struct Cycles: AsyncParsableCommand {
       made.append(
         try Plexus(
           repository: all, host: IdentityName(name), configuration: configuration,
-          logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }))
+          logger: logger(name)))
     }
     return (made[0], made[1])
+  }
+
+  private func logger(_ name: String) -> Logger {
+    guard verbose else { return Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() } }
+    var logger = Logger(label: name) { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = .trace
+    return logger
   }
 
   private func measure(_ ann: Plexus, _ peer: IdentityName) async throws {
@@ -98,6 +107,9 @@ struct Cycles: AsyncParsableCommand {
       done += batch
       try await row(done)
     }
+    guard rest > 0 else { return }
+    try await Task.sleep(for: .seconds(rest))
+    try await row(done)
   }
 
   private func run(_ count: Int, _ ann: Plexus, _ peer: IdentityName) async throws -> Int {
