@@ -1,4 +1,5 @@
 import ArgumentParser
+import DatagramSockets
 import Datagrams
 import Foundation
 import Identity
@@ -15,6 +16,8 @@ struct SecureStream: AsyncParsableCommand {
 
   @Option(help: "Seconds.") var seconds = 6
   @Option(help: "RSA key size of both identities.") var bits = 3072
+  @Option(help: "Milliseconds of round trip, by a relay between the two; the rate is not measured then.")
+  var roundTrip = 0
 
   func run() async throws {
     let (one, other) = try identities()
@@ -31,16 +34,27 @@ struct SecureStream: AsyncParsableCommand {
     var configuration = TubusConfiguration()
     configuration.secret = 0x1234_5678_9ABC_DEF0
     let accepted = try await receiver.listen(configuration, initializer: prepare)
+    let relay = try await DelayingRelay(to: receiver.localEndpoint, delay: .milliseconds(Int64(roundTrip) / 2))
+    let relaying = Task { try await relay.run() }
+    defer { relaying.cancel() }
     let start = ContinuousClock.now
-    let client = try await sender.connect(to: receiver.localEndpoint, configuration, initializer: prepare)
+    let client = try await sender.connect(
+      to: roundTrip > 0 ? relay.endpoint : receiver.localEndpoint, configuration, initializer: prepare)
     guard let server = await accepted.first(where: { _ in true }) else { return }
     let linked = ContinuousClock.now
     async let served: Void = PeerTLS(own: other, peer: one.identity, application: "benchmark").secure(
       server, as: .server)
     try await PeerTLS(own: one, peer: other.identity, application: "benchmark").secure(client, as: .client)
     try await served
-    print(
-      "linked in \(start.duration(to: linked)), secure after \(linked.duration(to: .now)) more (RSA \(bits), loopback)")
+    let (link, secure) = (start.duration(to: linked), linked.duration(to: .now))
+    print("linked in \(link), secure after \(secure) more (RSA \(bits), round trip \(roundTrip) ms)")
+    if roundTrip == 0 { try await measureRate(from: client, to: server) }
+    await sender.close()
+    await receiver.close()
+    try await group.shutdownGracefully()
+  }
+
+  private func measureRate(from client: any Channel, to server: any Channel) async throws {
     let sink = ByteSink()
     try await server.pipeline.addHandler(sink).get()
     try await server.setOption(.autoRead, value: true).get()
@@ -51,9 +65,6 @@ struct SecureStream: AsyncParsableCommand {
     let count = sink.bytes.load(ordering: .relaxed) - from
     let rate = Double(count) * 8 / (begin.duration(to: .now) / .seconds(1))
     print("TLS 1.3 over obscured tubus on loopback: \(Int(rate / 1e6)) Mbit/s over \(seconds) s")
-    await sender.close()
-    await receiver.close()
-    try await group.shutdownGracefully()
   }
 
   private func identities() throws -> (OwnIdentity, OwnIdentity) {
@@ -65,6 +76,31 @@ struct SecureStream: AsyncParsableCommand {
       try repository.create(IdentityName("one@example.org/a"), options: NewIdentityOptions(bits: bits)),
       try repository.create(IdentityName("two@example.org/b"), options: NewIdentityOptions(bits: bits))
     )
+  }
+}
+
+/// Carries datagrams between a server and whoever sends first, each after half of a round trip.
+private struct DelayingRelay: Sendable {
+  private let socket: UDPSocket
+  private let server: Endpoint
+  private let delay: TimeAmount
+
+  var endpoint: Endpoint { socket.localEndpoint }
+
+  init(to server: Endpoint, delay: TimeAmount) async throws {
+    socket = try await UDPSocket.bind(to: Endpoint(address: .v4(0x7F00_0001), port: 0))
+    (self.server, self.delay) = (server, delay)
+  }
+
+  func run() async throws {
+    var client: Endpoint?
+    while let datagram = try await socket.receive(until: .distantFuture) {
+      if datagram.source != server { client = datagram.source }
+      guard let target = datagram.source == server ? client : server else { continue }
+      let transmit = Transmit(to: target, payload: datagram.payload)
+      socket.eventLoop.scheduleTask(in: delay) { [socket] in Task { try await socket.send(transmit) } }
+    }
+    await socket.close()
   }
 }
 
