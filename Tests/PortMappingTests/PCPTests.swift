@@ -103,21 +103,20 @@ import Testing
     #expect(exchange.pollTransmit() == nil)
   }
 
-  @Test func anEpochThatGoesOnIsBelieved() {
+  /// Whether each of the numbers was believed; they came after that many seconds.
+  private func beliefs(_ told: [(seconds: Int, epoch: UInt32)]) -> [Bool] {
     var epoch = PCPEpoch()
-    #expect(epoch.isContinued(1000, now: .zero))
-    #expect(epoch.isContinued(1300, now: Instant.zero.advanced(by: .seconds(300))))
-    // Its clock is slow, as RFC 6887 8.5 allows.
-    #expect(epoch.isContinued(1583, now: Instant.zero.advanced(by: .seconds(600))))
+    return told.map { epoch.isContinued($0.epoch, now: Instant.zero.advanced(by: .seconds($0.seconds))) }
+  }
+
+  @Test func anEpochThatGoesOnIsBelieved() {
+    // The last by a clock that is slow, as RFC 6887 8.5 allows.
+    #expect(beliefs([(0, 1000), (300, 1300), (600, 1583)]) == [true, true, true])
   }
 
   @Test func aRestartShows() {
-    var epoch = PCPEpoch()
-    #expect(epoch.isContinued(1000, now: .zero))
-    #expect(!epoch.isContinued(5, now: Instant.zero.advanced(by: .seconds(300))))
-    #expect(epoch.isContinued(305, now: Instant.zero.advanced(by: .seconds(600))))
-    // It was off for long, and then counted on.
-    #expect(!epoch.isContinued(310, now: Instant.zero.advanced(by: .seconds(1200))))
-    #expect(!epoch.isContinued(.max, now: Instant.zero.advanced(by: .seconds(1300))))
+    // After the third it was off for long, and then counted on.
+    #expect(
+      beliefs([(0, 1000), (300, 5), (600, 305), (1200, 310), (1300, .max)]) == [true, false, true, false, false])
   }
 }
