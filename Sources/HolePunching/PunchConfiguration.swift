@@ -20,6 +20,11 @@ public struct PunchConfiguration: Hashable, Sendable {
   /// the acceptor's answer to the inviter. 3 s is enough for the DHT; a rendezvous by email needs more.
   public var lowHopLimitPeriod: Duration = .seconds(3)
 
+  /// How long the acceptor sends nothing at all before it hears its peer: for a port that the own router forwards, where the inviter comes in without an
+  /// opening. Behind a symmetric NAT an opening would even keep it out: a router holds one flow at a time between an inner port and the
+  /// peer's endpoint, and has given the outgoing one another port than that which the peer knows.
+  public var openingDelay: Duration = .zero
+
   /// The defaults.
   public init() {}
 }

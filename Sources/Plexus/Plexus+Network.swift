@@ -112,6 +112,7 @@ extension Plexus {
     var configuration = PunchConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
+    if ground.isForwarded { configuration.openingDelay = Self.forwardedOpeningDelay }
     let result = try await HolePunching.punch(
       on: ground.main, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint,
       configuration: configuration)
@@ -120,6 +121,10 @@ extension Plexus {
       exchange, as: role, socket: ground.main, outer: ground.publicEndpoint, alien: exchange.theirs.endpoint,
       roundTrip: result.roundTrip)
   }
+
+  /// An inviter that has the answer is heard within seconds. Where it is not, the router may have told of a mapping that it has not: the other half of the
+  /// time is for an opening.
+  private static let forwardedOpeningDelay: Duration = .seconds(30)
 
   private func passage(
     _ exchange: Exchange, as role: PunchRole, socket: UDPSocket, outer: Endpoint, alien: Endpoint, roundTrip: Duration?
