@@ -21,8 +21,8 @@ public struct PunchConfiguration: Hashable, Sendable {
   public var lowHopLimitPeriod: Duration = .seconds(3)
 
   /// How long the acceptor sends nothing at all before it hears its peer: for a port that the own router forwards, where the inviter comes in without an
-  /// opening. Behind a symmetric NAT an opening would even keep it out: a router holds one flow at a time between an inner port and the
-  /// peer's endpoint, and has given the outgoing one another port than that which the peer knows.
+  /// opening. Behind a symmetric NAT an opening would even keep it out: it makes a flow between this port and the peer's endpoint, and Linux then shows
+  /// what comes in by the forwarding, from the same endpoint, under another source port.
   public var openingDelay: Duration = .zero
 
   /// The defaults.

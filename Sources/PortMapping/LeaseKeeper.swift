@@ -116,8 +116,9 @@ struct LeaseKeeper: Sendable {
   /// Takes the mapping back, unless it is to be left behind.
   func finish() async {
     // From another network the router is not to be reached, and the mapping led to an address that is not ours any more.
-    guard let (service, port) = held, NetworkPlace.current(bound: mapper.configuration.local)?.router == service.router
-    else { return }
+    guard let (service, port) = held, NetworkPlace.current(bound: mapper.configuration.local) == service.place else {
+      return
+    }
     guard port == nil || !wish.value.isLeftBehind else { return }
     await service.unmap(request, port)
     if let port { mapper.onEvent(.removed(port)) }

@@ -37,7 +37,8 @@ struct MappingRequest: Hashable, Sendable {
 /// A router that takes requests by one protocol.
 protocol MappingService: Sendable {
   var mappingProtocol: PortMappingProtocol { get }
-  var router: IPAddress { get }
+  /// Where it serves.
+  var place: NetworkPlace { get }
   /// Counts up each time the router is seen to have lost its mappings.
   var restarts: Int { get }
   /// Makes or renews a mapping. Takes a second at most, two where a request has to be repeated with another port.
@@ -49,6 +50,8 @@ protocol MappingService: Sendable {
 }
 
 extension MappingService {
+  var router: IPAddress { place.router }
+
   /// Takes a router's answer, which may be anything.
   func mapped(_ request: MappingRequest, to external: Endpoint, lifetime: UInt32?) throws(PortMappingError)
     -> MappedPort

@@ -6,14 +6,14 @@ import Synchronization
 /// A router that speaks NAT-PMP, by libnatpmp, whose calls block for as long as they are given.
 struct NATPMPService: MappingService {
   let mappingProtocol = PortMappingProtocol.natPMP
-  let router: IPAddress
+  let place: NetworkPlace
   private let address: UInt32
   /// It tells no nonce and its seconds only beside an answer, so renewing in time has to do.
   var restarts: Int { 0 }
 
-  private init?(_ router: IPAddress) {
-    guard case .v4(let bits) = router else { return nil }
-    (self.router, address) = (router, bits)
+  private init?(_ place: NetworkPlace) {
+    guard case .v4(let bits) = place.router else { return nil }
+    (self.place, address) = (place, bits)
   }
 
   /// The library sends at 0, 250 and 750 ms. Two questions are one request here, so that is what each run of both may take.
@@ -24,7 +24,7 @@ struct NATPMPService: MappingService {
   ///
   /// - Throws: ``PortMappingError``.
   static func find(at place: NetworkPlace) async throws -> NATPMPService {
-    guard let service = NATPMPService(place.router) else { throw PortMappingError.noRouter }
+    guard let service = NATPMPService(place) else { throw PortMappingError.noRouter }
     let (result, _) = await service.ask { plexus_natpmp_address($0, patience, $1) }
     // Whoever refuses speaks it.
     guard result == 0 || isRefusal(result) else {

@@ -5,13 +5,12 @@ import Synchronization
 /// A router that speaks PCP.
 final class PCPService: MappingService {
   let mappingProtocol = PortMappingProtocol.pcp
-  let router: IPAddress
-  private let local: IPAddress
+  let place: NetworkPlace
   private let state = Mutex((epoch: PCPEpoch(), restarts: 0))
 
   var restarts: Int { state.withLock { $0.restarts } }
 
-  private init(_ place: NetworkPlace) { (router, local) = (place.router, place.local) }
+  private init(_ place: NetworkPlace) { self.place = place }
 
   /// Three requests, the last of which gets 700 ms.
   private static let patience: Duration = .seconds(1)
@@ -35,7 +34,7 @@ final class PCPService: MappingService {
   }
 
   func map(_ request: MappingRequest) async throws -> MappedPort {
-    let bytes = PCPMessage.mapRequest(request, lifetime: request.seconds, client: local)
+    let bytes = PCPMessage.mapRequest(request, lifetime: request.seconds, client: place.local)
     switch try await ask(.map(request), bytes, patience: Self.patience) {
     case .map(let header, let mapping):
       return try mapped(request, to: mapping.external, lifetime: header.lifetime)
@@ -46,7 +45,7 @@ final class PCPService: MappingService {
   }
 
   func unmap(_ request: MappingRequest, _ mapped: MappedPort?) async {
-    let bytes = PCPMessage.mapRequest(request, lifetime: 0, client: local)
+    let bytes = PCPMessage.mapRequest(request, lifetime: 0, client: place.local)
     _ = try? await ask(.map(request), bytes, patience: Self.removalPatience)
   }
 
@@ -55,7 +54,7 @@ final class PCPService: MappingService {
     _ question: PCPExchange.Question, _ bytes: [UInt8], patience: Duration
   ) async throws -> PCPMessage.Response? {
     let socket: UDPSocket
-    do { socket = try await UDPSocket.bind(to: Endpoint(address: local, port: 0)) } catch {
+    do { socket = try await UDPSocket.bind(to: Endpoint(address: place.local, port: 0)) } catch {
       throw PortMappingError(.noRouter, .pcp, router, "\(error)")
     }
     var exchange = PCPExchange(question, router: router, request: bytes, patience: patience, now: MonotonicClock.now)

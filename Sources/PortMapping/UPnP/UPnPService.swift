@@ -4,8 +4,7 @@ import Datagrams
 /// A router that forwards ports as a UPnP Internet Gateway Device.
 struct UPnPService: MappingService {
   let mappingProtocol = PortMappingProtocol.upnp
-  let router: IPAddress
-  private let local: IPAddress
+  let place: NetworkPlace
   private let connection: GatewayConnection
   /// Nobody tells; renewing in time has to do.
   var restarts: Int { 0 }
@@ -40,10 +39,10 @@ struct UPnPService: MappingService {
       }
       // Routers with two have one that is in use, and that knows its address.
       for connection in connections where connections.count > 1 {
-        let service = UPnPService(router: place.router, local: place.local, connection: connection)
+        let service = UPnPService(place: place, connection: connection)
         if await (try? service.externalAddress()) != nil { return service }
       }
-      return UPnPService(router: place.router, local: place.local, connection: connection)
+      return UPnPService(place: place, connection: connection)
     } catch {
       throw Self.describing(error, by: place.router)
     }
@@ -74,8 +73,8 @@ struct UPnPService: MappingService {
       do {
         _ = try await connection.call(
           "AddPortMapping",
-          Self.place(port) + [
-            ("NewInternalPort", "\(request.inner)"), ("NewInternalClient", "\(local)"), ("NewEnabled", "1"),
+          Self.entry(port) + [
+            ("NewInternalPort", "\(request.inner)"), ("NewInternalClient", "\(place.local)"), ("NewEnabled", "1"),
             ("NewPortMappingDescription", "Plexus \(request.inner)"),
             ("NewLeaseDuration", isPermanent ? "0" : "\(request.seconds)"),
           ], patience: Self.patience)
@@ -103,8 +102,9 @@ struct UPnPService: MappingService {
     if mapped == nil {
       // It may be another host's.
       let entry = try? await connection.call(
-        "GetSpecificPortMappingEntry", Self.place(port), patience: Self.removalPatience)
-      guard let entry, entry["NewInternalClient"] == "\(local)", entry["NewInternalPort"] == "\(request.inner)" else {
+        "GetSpecificPortMappingEntry", Self.entry(port), patience: Self.removalPatience)
+      guard let entry, entry["NewInternalClient"] == "\(place.local)", entry["NewInternalPort"] == "\(request.inner)"
+      else {
         return
       }
     }
@@ -113,11 +113,11 @@ struct UPnPService: MappingService {
 
   private func delete(_ port: UInt16) async {
     _ = try? await connection.call(
-      "DeletePortMapping", Self.place(port), patience: Self.removalPatience)
+      "DeletePortMapping", Self.entry(port), patience: Self.removalPatience)
   }
 
   /// By what a router knows a mapping.
-  private static func place(_ port: UInt16) -> [(String, String)] {
+  private static func entry(_ port: UInt16) -> [(String, String)] {
     [("NewRemoteHost", ""), ("NewExternalPort", "\(port)"), ("NewProtocol", "UDP")]
   }
 
