@@ -76,7 +76,7 @@ extension Plexus {
   /// Looks at the own network once at start, so that a NAT that cannot be passed is told before anybody is disappointed.
   private func survey() async {
     do {
-      let ground = try await prepareGround()
+      let ground = try await prepareGround().withForwardedPort()
       await ground.close()
       try ground.checkPunchable()
     } catch is CancellationError {
@@ -130,7 +130,7 @@ extension Plexus {
     let ground: PassageGround
     do {
       try checkSecurity(of: invitation.peer, offering: invitation.reference)
-      ground = try await prepareGround(on: path?.channel.eventLoop)
+      ground = try await prepareGround(on: path?.channel.eventLoop).withForwardedPort()
     } catch {
       await decline(invitation, because: error, over: rendezvous)
       throw error

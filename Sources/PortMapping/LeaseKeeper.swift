@@ -21,7 +21,7 @@ struct LeaseKeeper: Sendable {
       guard let error = await keep(port, by: service) else { return }
       mapper.onEvent(.lost(port, error))
       held = nil
-      phase.change { $0 = .searching(hope: nil) }
+      phase.change { $0 = .searching(.none) }
       mapper.forget(service)
     }
     if held == nil { phase.change { $0 = .over } }
@@ -32,7 +32,7 @@ struct LeaseKeeper: Sendable {
     let start = MonotonicClock.now
     var tried: Set<PortMappingProtocol> = []
     while let service = await mapper.nextService(
-      except: tried, onHope: { [phase] hope in phase.change { $0 = .searching(hope: hope) } })
+      except: tried, onHope: { [phase] hope in phase.change { $0 = .searching(hope) } })
     {
       tried.insert(service.mappingProtocol)
       phase.change { $0 = .asking }
@@ -47,7 +47,7 @@ struct LeaseKeeper: Sendable {
         // Cancelled or not, it may have been made.
         if error.code != .refused { await Task { [request] in await service.unmap(request, nil) }.value }
         held = nil
-        phase.change { $0 = .searching(hope: nil) }
+        phase.change { $0 = .searching(.none) }
         mapper.note(error, of: service)
       } catch {
         // Cancelled; `finish()` takes back what may have been made.

@@ -6,8 +6,8 @@ import Datagrams
 /// Made by ``PortMapper/lease(for:)`` it ends when its socket is closed; else by ``end()``.
 public final class PortLease: SocketCompanion {
   enum Phase: Sendable {
-    /// No router is known yet; until `hope` one may show up soon.
-    case searching(hope: Instant?)
+    /// No router is known yet.
+    case searching(RouterSearch.Hope)
     /// A router was asked.
     case asking
     case mapped(MappedPort)
@@ -30,7 +30,7 @@ public final class PortLease: SocketCompanion {
   private let task: Task<Void, Never>
 
   init(port: UInt16, of mapper: PortMapper) {
-    let phase = Watched(Phase.searching(hope: .distantFuture))
+    let phase = Watched(Phase.searching(.shown))
     let wish = Watched(Wish(lifetime: mapper.configuration.lifetime))
     (self.phase, self.wish) = (phase, wish)
     task = Task {
@@ -49,8 +49,10 @@ public final class PortLease: SocketCompanion {
 
   /// Waits for the port to be forwarded for as long as that may happen soon.
   ///
-  /// - Parameter patience: the longest wait. Where no router answers, it is over at once, or some milliseconds after the search began.
-  public func mapped(within patience: Duration) async -> MappedPort? {
+  /// - Parameters:
+  ///   - patience: the longest wait for a router that was found.
+  ///   - silence: how long after the beginning of the search one may still be silent. Where the search is over, nobody waits.
+  public func mapped(within patience: Duration, ofSilence silence: Duration) async -> MappedPort? {
     let deadline = MonotonicClock.now.advanced(by: patience)
     while true {
       let now = MonotonicClock.now
@@ -58,10 +60,14 @@ public final class PortLease: SocketCompanion {
       case .mapped(let port): return port
       case .over: return nil
       case .searching(let hope):
-        guard let hope, now < min(hope, deadline), !Task.isCancelled else { return nil }
-        await phase.wait(within: now.duration(to: min(hope, deadline))) { phase in
-          if case .searching(hope) = phase { false } else { true }
-        }
+        let end =
+          switch hope {
+          case .shown: deadline
+          case .silent(let since): min(since.advanced(by: silence), deadline)
+          case .none: now
+          }
+        guard now < end, !Task.isCancelled else { return nil }
+        await phase.wait(within: now.duration(to: end)) { if case .searching(hope) = $0 { false } else { true } }
       case .asking:
         guard now < deadline, !Task.isCancelled else { return nil }
         await phase.wait(within: now.duration(to: deadline)) { if case .asking = $0 { false } else { true } }

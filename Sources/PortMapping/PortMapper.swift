@@ -69,9 +69,9 @@ public final class PortMapper: Sendable {
   ///
   /// - Parameters:
   ///   - tried: those that were asked already.
-  ///   - onHope: told until when waiting for one makes sense.
+  ///   - onHope: told whether waiting for one makes sense.
   func nextService(
-    except tried: Set<PortMappingProtocol>, onHope: @Sendable (Instant?) -> Void
+    except tried: Set<PortMappingProtocol>, onHope: @Sendable (RouterSearch.Hope) -> Void
   ) async -> (any MappingService)? {
     let found: (any MappingService)?? = await search.first { search in
       guard let search else { return .some(nil) }

@@ -2,12 +2,12 @@ import DatagramSockets
 import Datagrams
 import HolePunching
 import NIOCore
-import PortMapping
 import STUN
 
 extension Plexus {
   /// Binds the sockets of one passage and learns where they can be reached. Beside the look at the NAT, which every passage takes, this costs
-  /// no time; only behind a symmetric NAT it takes a further round trip, to see how it gives ports.
+  /// no time; only behind a symmetric NAT it takes a further round trip, to see how it gives ports. Whether the router forwards the port is waited for by
+  /// ``PassageGround/withForwardedPort()``.
   ///
   /// - Parameter eventLoop: where a stream lives that goes on over the passage; nil takes any.
   func prepareGround(on eventLoop: (any EventLoop)? = nil) async throws -> PassageGround {
@@ -18,13 +18,15 @@ extension Plexus {
     do {
       let mapping = try await publicMapping(of: main)
       guard configuration.ways == .all else {
-        return ground(main, mapping, await lease?.mapped(within: Self.mappingPatience), lease)
+        return PassageGround(
+          main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: [], offer: nil)
       }
       if usesAnyAddress, let socket = try? await bindIPv6(on: eventLoop) { others.append(PathSocket(socket)) }
       let (traits, reserved) = try await traits(mapping, on: eventLoop)
       if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
-      let mapped = await lease?.mapped(within: Self.mappingPatience)
-      return ground(main, mapping, mapped, lease, others, offer: offer(main, mapping, mapped, others, traits))
+      return PassageGround(
+        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
+        offer: offer(main, mapping, others, traits))
     } catch {
       for other in others { await other.socket.close() }
       await main.close()
@@ -33,24 +35,6 @@ extension Plexus {
       else { throw error }
       return ground
     }
-  }
-
-  /// How long a router that is there and was asked may keep a passage waiting after STUN is done. UPnP takes two requests to a slow web server; the passage
-  /// without it takes longer than this in the cases that need it.
-  private static let mappingPatience: Duration = .milliseconds(150)
-
-  private func ground(
-    _ main: UDPSocket, _ mapping: MappingReport, _ mapped: MappedPort?, _ lease: PortLease?,
-    _ others: [PathSocket] = [], offer: PunchOffer? = nil
-  ) -> PassageGround {
-    // What a peer of version 3.0 is told: with a symmetric NAT, what STUN saw leads nowhere. An address of a provider's inside would lead
-    // most peers to nowhere, too.
-    let forwarded = mapped.flatMap {
-      mapping.mapping.isSymmetric == true && $0.external.address.isPublic ? $0.external : nil
-    }
-    return PassageGround(
-      main: main, publicEndpoint: forwarded ?? mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
-      offer: offer, isForwarded: forwarded != nil)
   }
 
   /// Whether the user left it open which address and port are used.
@@ -71,11 +55,11 @@ extension Plexus {
     else { return nil }
     return PassageGround(
       main: socket, publicEndpoint: Endpoint(address: address, port: socket.localEndpoint.port), mapping: nil,
-      lease: nil, others: [], offer: offer(socket, nil, nil, [], NATTraits()), isForwarded: false)
+      lease: nil, others: [], offer: offer(socket, nil, [], NATTraits()))
   }
 
   private func offer(
-    _ main: UDPSocket, _ mapping: MappingReport?, _ mapped: MappedPort?, _ others: [PathSocket], _ traits: NATTraits
+    _ main: UDPSocket, _ mapping: MappingReport?, _ others: [PathSocket], _ traits: NATTraits
   ) -> PunchOffer {
     var random = SystemRandomNumberGenerator()
     let general = [main] + others.filter { $0.purpose == .general }.map(\.socket)
@@ -86,10 +70,6 @@ extension Plexus {
     }
     if let mapping {
       candidates.append(Candidate(.serverReflexive, mapping.publicEndpoint))
-      // Never instead of what STUN saw, which is the same where the NAT keeps ports.
-      if let mapped, mapped.external != mapping.publicEndpoint {
-        candidates.append(Candidate(.mapped, mapped.external))
-      }
       for other in others where other.purpose == .reserved {
         let endpoint = Endpoint(address: mapping.publicEndpoint.address, port: other.socket.localEndpoint.port)
         candidates.append(Candidate(.predicted, endpoint))

@@ -16,8 +16,6 @@ struct RouterSearch: Sendable {
   private var hasDevice = false
   private var isPortClosed = false
 
-  /// A router that answers at all does so within a few milliseconds; a sleepy Wi-Fi takes longer.
-  private static let promptness: Duration = .milliseconds(60)
   /// A router that was found to have no abilities may get some: somebody switched them on.
   private static let memory: Duration = .seconds(600)
   /// How long a refusal counts where the router does not say.
@@ -45,11 +43,19 @@ struct RouterSearch: Sendable {
     return failure.time.duration(to: now) < memory
   }
 
-  /// Until when a passage that has everything else should wait for a router to be found; nil for no more.
-  var hope: Instant? {
-    if hasDevice { return .distantFuture }
-    let maySoonAnswer = !isPortClosed && !pending.isDisjoint(with: [.pcp, .natPMP])
-    return maySoonAnswer ? began.advanced(by: Self.promptness) : nil
+  /// Whether it may pay to wait for a router to be found.
+  enum Hope: Hashable, Sendable {
+    /// It has shown itself, and is asked what it can do.
+    case shown
+    /// Nothing was heard since then. A router that answers at all mostly does so within milliseconds.
+    case silent(since: Instant)
+    /// It does not know PCP and NAT-PMP, and UPnP is slow where it is at all.
+    case none
+  }
+
+  var hope: Hope {
+    if hasDevice { return .shown }
+    return !isPortClosed && !pending.isDisjoint(with: [.pcp, .natPMP]) ? .silent(since: began) : .none
   }
 
   /// Looks for all protocols side by side, and tells what is found when it is.
