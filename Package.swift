@@ -247,7 +247,7 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
+        "Plexus", "PortMapping", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
         "SecureStreams",
         "Tubus", "filecopy", nio, logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),

@@ -7,6 +7,8 @@ struct LeaseKeeper: Sendable {
   private let phase: Watched<PortLease.Phase>
   private let wish: Watched<PortLease.Wish>
   private var request: MappingRequest
+  /// The number of the wish that the router was asked last.
+  private var asked = 0
   /// Who forwards, and what; what is nil where a request was cut off, whose answer nobody knows.
   private var held: (service: any MappingService, port: MappedPort?)?
 
@@ -38,8 +40,7 @@ struct LeaseKeeper: Sendable {
       phase.change { $0 = .asking }
       held = (service, nil)
       do {
-        request.lifetime = wish.value.lifetime
-        let port = try await service.map(request)
+        let port = try await service.map(wishedRequest())
         hold(port, by: service)
         mapper.onEvent(.made(port, after: start.duration(to: MonotonicClock.now)))
         return (port, service)
@@ -60,7 +61,14 @@ struct LeaseKeeper: Sendable {
   private mutating func hold(_ port: MappedPort, by service: any MappingService) {
     held = (service, port)
     request.suggestedPort = port.external.port
-    phase.change { $0 = .mapped(port) }
+    phase.change { [asked] in $0 = .mapped(port, wish: asked) }
+  }
+
+  /// The request as it is wished now.
+  private mutating func wishedRequest() -> MappingRequest {
+    let wish = wish.value
+    (request.lifetime, asked) = (wish.lifetime, wish.number)
+    return request
   }
 
   /// Renews until the task is cancelled: at half of the lifetime, and where that fails at half of what is left (RFC 6887 11.2.1).
@@ -76,8 +84,7 @@ struct LeaseKeeper: Sendable {
       while true {
         guard await sleep(for: max(wait, Self.shortestWait), orRestartOf: service) else { return nil }
         do {
-          request.lifetime = wish.value.lifetime
-          let renewed = try await service.map(request)
+          let renewed = try await service.map(wishedRequest())
           if renewed.external != port.external { mapper.onEvent(.changed(renewed, from: port.external)) }
           port = renewed
           hold(port, by: service)
@@ -103,12 +110,12 @@ struct LeaseKeeper: Sendable {
   ///
   /// - Returns: false when the task was cancelled.
   private func sleep(for duration: Duration, orRestartOf service: any MappingService) async -> Bool {
-    let (restarts, number) = (service.restarts, wish.value.number)
+    let (restarts, asked) = (service.restarts, asked)
     let end = MonotonicClock.now.advanced(by: duration)
     while !Task.isCancelled {
       let left = MonotonicClock.now.duration(to: end)
-      guard left > .zero, service.restarts == restarts, wish.value.number == number else { return true }
-      await wish.wait(within: min(left, Self.restartLook)) { $0.number != number }
+      guard left > .zero, service.restarts == restarts, wish.value.number == asked else { return true }
+      await wish.wait(within: min(left, Self.restartLook)) { $0.number != asked }
     }
     return false
   }
@@ -116,7 +123,7 @@ struct LeaseKeeper: Sendable {
   /// Takes the mapping back, unless it is to be left behind.
   func finish() async {
     // From another network the router is not to be reached, and the mapping led to an address that is not ours any more.
-    guard let (service, port) = held, NetworkPlace.current(bound: mapper.configuration.local) == service.place else {
+    guard let (service, port) = held, mapper.configuration.place(mapper.configuration.local) == service.place else {
       return
     }
     guard port == nil || !wish.value.isLeftBehind else { return }

@@ -10,7 +10,8 @@ public final class PortLease: SocketCompanion {
     case searching(RouterSearch.Hope)
     /// A router was asked.
     case asking
-    case mapped(MappedPort)
+    /// The router forwards the port, as it was last wished.
+    case mapped(MappedPort, wish: Int)
     /// There is none, and will be none.
     case over
   }
@@ -45,7 +46,7 @@ public final class PortLease: SocketCompanion {
   deinit { task.cancel() }
 
   /// The forwarded port, if there is one now.
-  public var current: MappedPort? { if case .mapped(let port) = phase.value { port } else { nil } }
+  public var current: MappedPort? { if case .mapped(let port, _) = phase.value { port } else { nil } }
 
   /// Waits for the port to be forwarded for as long as that may happen soon.
   ///
@@ -57,7 +58,7 @@ public final class PortLease: SocketCompanion {
     while true {
       let now = MonotonicClock.now
       switch phase.value {
-      case .mapped(let port): return port
+      case .mapped(let port, _): return port
       case .over: return nil
       case .searching(let hope):
         let end =
@@ -78,11 +79,12 @@ public final class PortLease: SocketCompanion {
   /// Leaves the mapping, if there is one, to a program that may outlive this one: the router is asked to keep it for that long, now and whenever it is
   /// renewed, and it is removed by ``end()`` alone. Returns when the router has answered, a second later at most.
   public func handOver(for lifetime: Duration) async {
-    wish.change { wish in
+    let number = wish.change { wish in
       wish = Wish(lifetime: lifetime, isLeftBehind: true, number: wish.number + 1)
+      return wish.number
     }
-    guard let port = current else { return }
-    await phase.wait(within: .seconds(1)) { if case .mapped(port) = $0 { false } else { true } }
+    guard current != nil else { return }
+    await phase.wait(within: .seconds(1)) { if case .mapped(_, let wish) = $0 { wish >= number } else { true } }
   }
 
   /// Ends the lease and returns when the router was told, a second later at most. Ending twice does nothing.

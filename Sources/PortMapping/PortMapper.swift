@@ -16,6 +16,8 @@ public final class PortMapper: Sendable {
     public var lifetime: Duration = .seconds(600)
     /// The protocols to try.
     public var protocols = Set(PortMappingProtocol.allCases)
+    /// Where this host is; tests play the router on loopback.
+    var place: @Sendable (_ local: IPAddress) -> NetworkPlace? = { NetworkPlace.current(bound: $0) }
 
     /// Everything at its default.
     public init() {}
@@ -39,7 +41,7 @@ public final class PortMapper: Sendable {
   /// Begins to look for the router, unless that is known or being looked for.
   public func prepare() {
     let now = MonotonicClock.now
-    let place = NetworkPlace.current(bound: configuration.local)
+    let place = configuration.place(configuration.local)
     task.withLock { task in
       guard !(search.value.map { $0.isFresh(at: place, now: now) } ?? false) else { return }
       task?.cancel()
