@@ -22,6 +22,8 @@ extension Plexus {
     from pattern: IdentityPattern, perform: @Sendable @escaping (Passage) async throws -> Void
   ) async throws {
     telemetry.tell(.accepting(host: host, pattern: pattern, application: configuration.application))
+    // While the rendezvous is joined the router is looked for, so that no passage waits for that.
+    ports?.prepare()
     let slots = Slots(configuration.localEndpoint.port == 0 ? max(1, configuration.maximumAttempts) : 1)
     do {
       try await withRendezvous(port: configuration.dht.port) { rendezvous in
@@ -74,7 +76,7 @@ extension Plexus {
   /// Looks at the own network once at start, so that a NAT that cannot be passed is told before anybody is disappointed.
   private func survey() async {
     do {
-      let ground = try await prepareGround()
+      let ground = try await prepareGround().withForwardedPort()
       await ground.close()
       try ground.checkPunchable()
     } catch is CancellationError {
@@ -128,7 +130,7 @@ extension Plexus {
     let ground: PassageGround
     do {
       try checkSecurity(of: invitation.peer, offering: invitation.reference)
-      ground = try await prepareGround(on: path?.channel.eventLoop)
+      ground = try await prepareGround(on: path?.channel.eventLoop).withForwardedPort()
     } catch {
       await decline(invitation, because: error, over: rendezvous)
       throw error

@@ -24,14 +24,20 @@ extension Plexus {
     let start = clock.now()
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
+    // Before the rendezvous is joined, so that the passage need not wait for the router to be found.
+    ports?.prepare()
     let passage = try await withRendezvous(port: invitingPort) { rendezvous in
       // The rendezvous is joined while STUN runs: neither needs the other.
       async let joined: Void = join(rendezvous, toInvite: peer)
-      let ground = try await prepareGround(on: path?.channel.eventLoop)
+      var ground = try await prepareGround(on: path?.channel.eventLoop)
       do {
-        // Nobody could make use of it.
-        if ground.offer == nil { try ground.checkPunchable() }
+        if ground.offer == nil {
+          ground = await ground.withForwardedPort()
+          // Nobody could make use of it.
+          try ground.checkPunchable()
+        }
         try await joined
+        ground = await ground.withForwardedPort()
         let own = try reference(to: ground, continuing: path?.token)
         let theirs = try await exchange(own, with: peer, over: rendezvous, keeping: ground)
         try checkSecurity(of: peer, offering: theirs)

@@ -122,6 +122,9 @@ struct PunchOptions: ParsableArguments {
     name: [.customLong("punch-hops"), .customLong("nat-hops")],
     help: ArgumentHelp("TTL of the datagram that opens the own NAT. (default: 7)", valueName: "1-255"))
   var punchHops: String?
+
+  @Flag(help: "Do not ask the router to forward the passage's port (by PCP, NAT-PMP or UPnP).")
+  var noPortMapping = false
 }
 
 /// The program that a passage starts.

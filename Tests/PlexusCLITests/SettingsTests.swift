@@ -247,6 +247,15 @@ extension Settings {
     guard case .standardStreams = try settings(["--stdio"]).work else { throw CommandFailure(.usage, "no streams") }
   }
 
+  @Test func theRouterIsAskedUnlessThatIsNotWanted() throws {
+    #expect(try settings(["--import=2222"]).configuration.mapsPorts)
+    #expect(try !settings(["--import=2222", "--no-port-mapping"]).configuration.mapsPorts)
+    try withConfiguration("no-port-mapping = true") { file in
+      let configuration = try settings(["--import=2222", "--config=\(file)"]).configuration
+      #expect(!configuration.mapsPorts)
+    }
+  }
+
   @Test func encryptionMayBeRequiredOnTheCommandLineAndInTheFile() throws {
     #expect(try settings(["--import=2222"]).configuration.security == .preferred)
     #expect(try settings(["--import=2222", "--secure=require"]).configuration.security == .required)

@@ -6,23 +6,26 @@ import STUN
 
 extension Plexus {
   /// Binds the sockets of one passage and learns where they can be reached. Beside the look at the NAT, which every passage takes, this costs
-  /// no time; only behind a symmetric NAT it takes a further round trip, to see how it gives ports.
+  /// no time; only behind a symmetric NAT it takes a further round trip, to see how it gives ports. Whether the router forwards the port is waited for by
+  /// ``PassageGround/withForwardedPort()``.
   ///
   /// - Parameter eventLoop: where a stream lives that goes on over the passage; nil takes any.
   func prepareGround(on eventLoop: (any EventLoop)? = nil) async throws -> PassageGround {
     let main = try await bindSocket(on: eventLoop)
+    // In parallel with STUN. Whatever comes of it, and whenever, ends with the socket.
+    let lease = ports?.lease(for: main)
     var others: [PathSocket] = []
     do {
       let mapping = try await publicMapping(of: main)
       guard configuration.ways == .all else {
         return PassageGround(
-          main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: [], offer: nil)
+          main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: [], offer: nil)
       }
       if usesAnyAddress, let socket = try? await bindIPv6(on: eventLoop) { others.append(PathSocket(socket)) }
       let (traits, reserved) = try await traits(mapping, on: eventLoop)
       if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
       return PassageGround(
-        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: others,
+        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
         offer: offer(main, mapping, others, traits))
     } catch {
       for other in others { await other.socket.close() }
@@ -52,8 +55,7 @@ extension Plexus {
     else { return nil }
     return PassageGround(
       main: socket, publicEndpoint: Endpoint(address: address, port: socket.localEndpoint.port), mapping: nil,
-      others: [],
-      offer: offer(socket, nil, [], NATTraits()))
+      lease: nil, others: [], offer: offer(socket, nil, [], NATTraits()))
   }
 
   private func offer(
