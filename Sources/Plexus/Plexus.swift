@@ -50,7 +50,7 @@ public struct Plexus: Sendable {
     if let warning = identity.permissionsWarning { telemetry.tell(.keyPermissions(warning: warning)) }
   }
 
-  private static func ownIdentity(
+  static func ownIdentity(
     _ name: IdentityName?, in repository: ApplicationRepository
   ) throws(PlexusError) -> OwnIdentity {
     do {

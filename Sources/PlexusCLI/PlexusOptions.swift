@@ -122,6 +122,12 @@ struct PunchOptions: ParsableArguments {
     name: [.customLong("punch-hops"), .customLong("nat-hops")],
     help: ArgumentHelp("TTL of the datagram that opens the own NAT. (default: 7)", valueName: "1-255"))
   var punchHops: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which ways to this host the peer is told: all, or its public address alone, as C++ tools do; then there is none behind a symmetric NAT. "
+        + "(default: all)", valueName: "all|public"), completion: .list(["all", "public"]))
+  var ways: String?
 }
 
 /// The program that a passage starts.

@@ -60,7 +60,8 @@ public struct PathPrediction: Hashable, Sendable {
   private static func way(_ plans: [PathPlan], _ own: NATTraits, _ peer: NATTraits) -> Way {
     if plans.contains(where: \.isHopeless) { return .none }
     let both = [own, peer]
-    if both.contains(where: { $0.isSymmetric && $0.allocation == .preserving }), !both.contains(where: \.admitsAnyPort) {
+    if both.contains(where: { $0.isSymmetric && $0.allocation == .preserving }), !both.contains(where: \.admitsAnyPort)
+    {
       return .predictedPort
     }
     for plan in plans {

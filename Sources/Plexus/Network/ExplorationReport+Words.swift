@@ -19,7 +19,7 @@ extension ExplorationReport {
 
 extension NetworkReport {
   /// What the network does, with whom punching works, and how sure that is; the first sentence begins small, to follow a colon.
-  fileprivate var sentences: [String] {
+  var sentences: [String] {
     guard let publicEndpoint else { return ["no STUN server told the public address."] }
     let address = publicEndpoint.address
     return [natSentence(address), prospectSentence, hairpinSentence, confidenceSentence].compactMap { $0 }
@@ -62,7 +62,8 @@ extension NetworkReport {
 
   private var hairpinSentence: String? {
     guard hairpins == false else { return nil }
-    return "Machines behind this same NAT are reached by their local addresses only: it lets none reach another by its public address."
+    return
+      "Machines behind this same NAT are reached by their local addresses only: it lets none reach another by its public address."
   }
 
   private var confidenceSentence: String? {

@@ -235,7 +235,7 @@ extension MappingReport {
 
 extension Duration {
   /// Milliseconds below a second, else seconds with two digits.
-  fileprivate var forPeople: String {
+  var forPeople: String {
     let milliseconds = nanoseconds / 1_000_000
     guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
     let hundredths = milliseconds % 1000 / 10
