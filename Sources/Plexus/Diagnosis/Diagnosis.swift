@@ -66,7 +66,7 @@ public struct Diagnosis: Sendable {
   }
 
   /// The rendezvous that is configured; returns whether anybody out there answered by UDP.
-  private func examineRendezvous(_ tell: Tell) async -> Bool {
+  private func examineRendezvous(_ tell: @escaping Tell) async -> Bool {
     if let email = configuration.email {
       await examineEmail(email, tell)
       return false

@@ -19,7 +19,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
       The line “Tell your peer” is for the peer, who may ask what comes of the two networks:
 
-        $ plexus doctor --config plexus.conf --peer-traits symmetric/port-restricted/random
+        $ plexus doctor --config plexus.conf --peer-traits cone/port-restricted
       """)
 
   @OptionGroup var options: DoctorOptions

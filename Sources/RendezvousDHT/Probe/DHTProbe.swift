@@ -51,9 +51,9 @@ public struct DHTProbe: Sendable {
     async let hosts = lookUp(within: timeout / 2)
     var report = Report()
     do {
-      // The key is made while the nodes join.
-      async let own = Self.makeIdentity()
       try await withNodes { writer, reader in
+        // The key is made while the nodes join.
+        async let own = Self.makeIdentity()
         let start = ContinuousClock.now
         guard await writer.join(until: deadline) else { return }
         report.joined = start.duration(to: .now)

@@ -19,7 +19,10 @@ extension Diagnosis {
       }
     }
     let sources = IPAddress.Family.allCases.compactMap { family in
-      LocalAddresses.source(family).map { "\(family) from \($0)" }
+      LocalAddresses.source(family).flatMap { address in
+        // IPv6 has addresses for within a site, which lead nowhere else; private ones of IPv4 lead to a NAT.
+        address.scope == .global || family == .v4 && address.scope == .private ? "\(family) from \(address)" : nil
+      }
     }
     guard !sources.isEmpty else {
       return tell(
