@@ -231,7 +231,7 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
+        "Plexus", "PlexusTesting", "STUN", "HolePunching", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
         "SecureStreams",
         "Tubus", "filecopy", nio, logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),

@@ -1,7 +1,6 @@
 import CLISupport
 import Datagrams
 import Foundation
-import HolePunching
 import Identity
 import Testing
 

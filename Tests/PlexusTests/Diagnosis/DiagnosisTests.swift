@@ -1,11 +1,14 @@
 import DatagramSockets
 import Datagrams
 import Foundation
+import HolePunching
 import Identity
 import PlexusTesting
+import Synchronization
 import Testing
 
 @testable import Plexus
+@testable import STUN
 
 /// A diagnosis on loopback, where all is well or one thing is not.
 @Suite(.timeLimit(.minutes(2))) struct DiagnosisTests {
@@ -30,8 +33,11 @@ import Testing
 
   @Test func whereAllWorksAllIsSaidToWork() async throws {
     try await World.run { world in
-      let told = LogRecorder()
-      let report = try await world.plexus(World.alice).diagnose(peer: IdentityName(World.bob)) { _ in _ = told }
+      let told = Mutex(0)
+      let report = try await world.plexus(World.alice).diagnose(peer: IdentityName(World.bob)) { _ in
+        told.withLock { $0 += 1 }
+      }
+      #expect(told.withLock { $0 } == report.findings.count)
       for layer in [DiagnosisFinding.Layer.identity, .clock, .stun, .nat, .dht, .peer] {
         #expect(verdicts(report, layer) == [.ok], "\(words(report, layer))")
       }

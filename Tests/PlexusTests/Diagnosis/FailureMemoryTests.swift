@@ -1,9 +1,9 @@
 import Foundation
-import HolePunching
 import Identity
 import PlexusTesting
 import Testing
 
+@testable import HolePunching
 @testable import Plexus
 
 /// What failed is remembered, and no more than that.
