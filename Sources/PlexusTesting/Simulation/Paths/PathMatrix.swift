@@ -83,7 +83,7 @@ public enum PathMatrix {
       if acceptor.isSymmetric, inviter.isSymmetric {
         guard acceptor.hasRule == true, inviter.hasRule == true else { return .impossible }
         let allocations = Set([acceptor, inviter].flatMap { $0.surroundings.nats.map(\.allocation) })
-        return allocations.count == 1 ? .likely : .possible
+        return allocations.count == 1 ? .likely : .impossible
       }
       let other = acceptor.isSymmetric ? inviter : acceptor
       // The acceptor must reach the inviter before it knows whether that has begun.
