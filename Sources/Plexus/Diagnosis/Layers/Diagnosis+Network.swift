@@ -19,6 +19,9 @@ extension Diagnosis {
     if case .v4(let bits) = address { bits >> 22 == 0x6440_0000 >> 22 } else { false }
   }
 
+  /// A second longer than a look in a hurry: here a loss must not be taken for a silence.
+  private static let budget: Duration = .milliseconds(2500)
+
   /// The STUN servers, and the NATs on the way to them.
   ///
   /// - Throws: `CancellationError`.
@@ -33,7 +36,7 @@ extension Diagnosis {
     let report: ExplorationReport
     do {
       report = try await NetworkExploration(
-        stunServers: configuration.stunServers, local: configuration.localEndpoint
+        stunServers: configuration.stunServers, local: configuration.localEndpoint, budget: Self.budget
       ).run()
     } catch let error as PlexusError {
       tell(DiagnosisFinding(.stun, .problem, error.message, advice: error.advice))
