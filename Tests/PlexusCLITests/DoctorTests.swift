@@ -75,7 +75,7 @@ import Testing
     ]
     let text = DiagnosisText.summary(of: report, peerTraits: nil)
     for part in [
-      "Tell your peer: symmetric/port-restricted/random\n", "that is not symmetric, as most are at home is reached",
+      "Tell your peer: symmetric/port-restricted/random\n", "that is not symmetric (as most at home) is reached",
       "No passage with a peer behind a symmetric NAT that gives random ports",
       "2023-11-14T22:13:20Z inviting bob@example.org/lab: bob did not answer", "All that is needed works.",
     ] { #expect(text.contains(part), "\(text)") }

@@ -22,7 +22,7 @@ public struct PassagePrediction: Hashable, Sendable {
   /// The kinds of network that a peer may have, as far as they make a difference.
   static let kinds: [(traits: NetworkTraits, words: String)] = [
     ("cone/open", "without a NAT, or behind one that lets everybody in"),
-    ("cone/port-restricted", "behind a NAT that is not symmetric, as most are at home"),
+    ("cone/port-restricted", "behind a NAT that is not symmetric (as most at home)"),
     ("symmetric/address-restricted/random", "behind a symmetric NAT that lets in any port of an address"),
     ("symmetric/port-restricted/preserving", "behind a symmetric NAT that keeps ports"),
     ("symmetric/port-restricted/sequential+1", "behind a symmetric NAT that counts its ports"),

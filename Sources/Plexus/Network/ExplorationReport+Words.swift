@@ -50,6 +50,8 @@ extension NetworkReport {
     case .everyPeer where mapping.isSymmetric == true:
       "Punching works with every peer that runs a present release, because this NAT lets in any port; C++ tools and early releases cannot be told "
         + "where to send."
+    case .everyPeer where filtering == .endpointIndependent || filtering == .addressDependent:
+      "Punching works with every peer; one behind a symmetric NAT needs a present release."
     case .everyPeer:
       "Punching works with every peer; with one behind a symmetric NAT it takes a search of some seconds, and a present release on both sides."
     case .everyPeerButSymmetric:

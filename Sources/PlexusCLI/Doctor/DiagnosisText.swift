@@ -38,8 +38,12 @@ enum DiagnosisText {
   }
 
   private static func expectations(_ report: DiagnosisReport, _ peerTraits: NetworkTraits?) -> [String] {
-    let sentences = report.predictions.map { prediction in
-      peerTraits == nil ? prediction.kindSentence : prediction.sentence
+    var sentences = report.predictions.map { peerTraits == nil ? $0.kindSentence : $0.sentence }
+    // Where all are met in one way, one line does.
+    if let first = report.predictions.first, sentences.count > 1, first.succeeds,
+      report.predictions.allSatisfy({ $0.path.way == first.path.way })
+    {
+      sentences = [first.sentence(of: "of any kind")]
     }
     return sentences.map { $0.prefix(1).uppercased() + $0.dropFirst() + "." }
   }

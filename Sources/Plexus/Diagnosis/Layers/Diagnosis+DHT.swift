@@ -35,7 +35,7 @@ extension Diagnosis {
     tell(
       DiagnosisFinding(
         .dht, .ok,
-        "the DHT was joined in \(joined.forPeople); \(report.nodes.v4) nodes answer over IPv4 and \(report.nodes.v6) over IPv6",
+        "the DHT was joined in \(joined.forPeople); nodes that answer: \(report.nodes.v4) over IPv4, \(report.nodes.v6) over IPv6",
         took: joined))
     switch (report.found, report.hasPut) {
     case (let found?, _):
