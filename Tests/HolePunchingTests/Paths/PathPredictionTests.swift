@@ -1,32 +1,10 @@
-import PlexusTesting
 import STUN
 import Testing
 
 @testable import HolePunching
 
-/// What is told before two peers meet is what comes of them.
-@Suite(.serialized) struct PathPredictionTests {
-  /// The simulator's hosts know nothing of predictions.
-  @Test(arguments: PathMatrix.cells(rarer: true).filter { $0.arrangement == .apart })
-  func thePredictionIsWhatTheSimulatorFinds(_ cell: PathMatrix.Cell) async {
-    let prediction = PathPrediction(own: cell.inviter.traits, peer: cell.acceptor.traits)
-    #expect(prediction.way == PathPrediction(own: cell.acceptor.traits, peer: cell.inviter.traits).way)
-    var tally = PathTally(cell)
-    for seed in TestSeeds.schedules(3) where tally.successes == 0 {
-      await Task.yield()
-      tally.play(seed)
-    }
-    switch cell.expectation {
-    case .certain, .likely: #expect(prediction.way != .none && tally.successes > 0, "\(tally.sentence)")
-    case .impossible: #expect(prediction.way == .none && tally.successes == 0, "\(tally.sentence)")
-    // A NAT that does harm on unexpected datagrams is not known to the plan.
-    case .possible: #expect(prediction.way != .none, "\(tally.sentence)")
-    }
-    if let longest = tally.longest, cell.expectation == .certain {
-      #expect(longest < (prediction.longestTime ?? .zero), "\(tally.sentence)")
-    }
-  }
-
+/// What is told before two peers meet. `PathMatrixTests` compares it with what comes of them.
+@Suite struct PathPredictionTests {
   @Test(
     arguments: [
       ("cone/open", "cone/port-restricted", .direct), ("unknown/unknown", "cone/port-restricted", .punched),
