@@ -15,7 +15,8 @@ let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swi
 // scripts/fuzz sets PLEXUS_FUZZ: then the fuzz targets become a program around libFuzzer, otherwise a test.
 let isFuzzing = Context.environment["PLEXUS_FUZZ"] != nil
 let fuzzed: [Target.Dependency] = [
-  "Datagrams", "STUN", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT", "RendezvousEmail",
+  "Datagrams", "STUN", "PortMapping", "HolePunching", "Identity", "Rendezvous", "COpenDHT", "RendezvousDHT",
+  "RendezvousEmail",
   "CLISupport", "Plexus", "Tubus", "Wormhole", logging, nio,
 ]
 let fuzzing: [Target] =
@@ -77,6 +78,16 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "STUN", dependencies: ["LibC", "Datagrams", "DatagramSockets", nio, nioPosix], swiftSettings: strict),
+    // libnatpmp, and what libminiupnpc reads; PCP needs neither.
+    .target(
+      name: "CPortMapping", linkerSettings: [.linkedLibrary("miniupnpc"), .linkedLibrary("natpmp")]),
+    // Has the network's router forward ports: PCP, NAT-PMP, UPnP IGD.
+    .target(
+      name: "PortMapping",
+      dependencies: [
+        "LibC", "CPortMapping", "Datagrams", "DatagramSockets", "STUN", nio, nioPosix,
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], swiftSettings: strict),
     // The reliable stream through the hole: a core without I/O, and a NIO channel on top.
     .target(
       name: "Tubus",
@@ -140,7 +151,8 @@ let package = Package(
       dependencies: [
         "LibC", "Tubus", "Wormhole", "SecureStreams", nio, nioPosix,
         "CProcess", "CNetworkChanges", crypto,
-        "Datagrams", "DatagramSockets", "STUN", "HolePunching", "Identity", "Rendezvous", "RendezvousDHT",
+        "Datagrams", "DatagramSockets", "STUN", "PortMapping", "HolePunching", "Identity", "Rendezvous",
+        "RendezvousDHT",
         "RendezvousEmail", logging, .product(name: "Metrics", package: "swift-metrics"),
       ], swiftSettings: strict),
     // For --version; not in the libraries, whose users need not run a plugin.
@@ -199,6 +211,10 @@ let package = Package(
     .testTarget(name: "DatagramsTests", dependencies: ["Datagrams", "DatagramSockets"], swiftSettings: strict),
     .testTarget(
       name: "STUNTests", dependencies: ["STUN", "Datagrams", "DatagramSockets", "PlexusTesting"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "PortMappingTests",
+      dependencies: ["PortMapping", "Datagrams", "DatagramSockets", "PlexusTesting", nio, nioPosix],
       swiftSettings: strict),
     .testTarget(
       name: "HolePunchingTests",

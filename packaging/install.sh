@@ -53,7 +53,7 @@ fi
 
 missing=$(ldd files/bin/plexus | sed -n 's/ => not found//p' | tr -d '\t')
 [ -z "$missing" ] || {
-  echo "install.sh: this system has no" $missing"; install Debian's libopendht2 and libssl3, or what your system calls them" >&2
+  echo "install.sh: this system has no" $missing"; install Debian's libopendht2, libssl3, libminiupnpc17 and libnatpmp1, or what your system calls them" >&2
   exit 69
 }
 mkdir -p "$prefix"

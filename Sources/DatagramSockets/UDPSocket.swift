@@ -3,6 +3,7 @@ import Datagrams
 import LibC
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// A bound, unconnected UDP socket whose datagrams are pulled by one reader at a time.
 ///
@@ -22,6 +23,7 @@ public final class UDPSocket: Sendable {
   /// Valid for as long as the channel is open, which is checked on its event loop.
   private let descriptor: CInt
   private let inbox: NIOLoopBound<DatagramInbox>
+  private let companions = Mutex<[any SocketCompanion]>([])
 
   /// Binds a UDP socket; port 0 takes any free one.
   ///
@@ -97,9 +99,21 @@ public final class UDPSocket: Sendable {
     }
   }
 
-  /// Closes the socket and returns once the kernel has freed the port. Closing twice does nothing.
+  /// Closes the socket and returns once the kernel has freed the port, and what belongs to the socket has ended. Closing twice does nothing.
   public func close() async {
     try? await channel.close().get()
+    for companion in companions.withLock({ $0 }) { await companion.socketDidClose() }
+  }
+
+  /// Lets something end with the socket.
+  package func attach(_ companion: any SocketCompanion) { companions.withLock { $0.append(companion) } }
+
+  /// Takes away what was to end with the socket: the caller has to end it.
+  package func detachCompanions() -> [any SocketCompanion] {
+    companions.withLock { companions in
+      defer { companions = [] }
+      return companions
+    }
   }
 
   /// Hands the socket to a handler that reads its datagrams from now on, those that nobody pulled included.
@@ -124,4 +138,10 @@ public final class UDPSocket: Sendable {
       }
     }.get()
   }
+}
+
+/// What belongs to a socket and ends with it, such as a router's forwarding of its port.
+package protocol SocketCompanion: Sendable {
+  /// Called when the socket is closed, each time that is asked for; the end of the closing waits for it.
+  func socketDidClose() async
 }

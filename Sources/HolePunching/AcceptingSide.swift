@@ -25,11 +25,12 @@ struct AcceptingSide: PunchSide {
 
   init(configuration: PunchConfiguration, over link: inout PunchLink, now: Instant) {
     lowHopLimit = configuration.lowHopLimit
-    link.send(.probe, hopLimit: lowHopLimit, now: now)
+    if configuration.openingDelay <= .zero { link.send(.probe, hopLimit: lowHopLimit, now: now) }
+    let start = now.advanced(by: max(configuration.openingDelay, .zero))
     phase = .opening(
       Opening(
-        repeats: RepeatSchedule(startingAt: now, longestGap: PunchTiming.longestOpeningGap),
-        fullHopLimitFrom: now.advanced(by: configuration.lowHopLimitPeriod)))
+        repeats: RepeatSchedule(startingAt: start, longestGap: PunchTiming.longestOpeningGap),
+        fullHopLimitFrom: start.advanced(by: configuration.lowHopLimitPeriod)))
   }
 
   var nextRepeat: Instant? {

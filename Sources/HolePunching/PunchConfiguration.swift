@@ -20,6 +20,11 @@ public struct PunchConfiguration: Hashable, Sendable {
   /// the acceptor's answer to the inviter. 3 s is enough for the DHT; a rendezvous by email needs more.
   public var lowHopLimitPeriod: Duration = .seconds(3)
 
+  /// How long the acceptor sends nothing at all before it hears its peer: for a port that the own router forwards, where the inviter comes in without an
+  /// opening. Behind a symmetric NAT an opening would even keep it out: it makes a flow between this port and the peer's endpoint, and Linux then shows
+  /// what comes in by the forwarding, from the same endpoint, under another source port.
+  public var openingDelay: Duration = .zero
+
   /// The defaults.
   public init() {}
 }

@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import HolePunching
 import Identity
+import PortMapping
 
 /// An open way for UDP datagrams between two peers: who is at its ends, where, and the socket that holds it open.
 ///
@@ -26,15 +27,27 @@ public struct Passage: Sendable {
 
   /// Closes the socket and starts a program that binds the same port at once.
   ///
+  /// Where the router forwards the port it goes on to do so until the program's end, if somebody waits for that; else for two hours at most.
+  ///
   /// - Throws: ``PlexusError`` (`payloadNotStarted`). The socket is closed in any case.
   @discardableResult
   public func start(_ payload: Payload) async throws(PlexusError) -> PayloadProcess {
+    let leases = socket.detachCompanions().compactMap { $0 as? PortLease }
     await socket.close()
-    let process = try payload.start(for: description)
+    var process: PayloadProcess
+    do { process = try payload.start(for: description) } catch {
+      for lease in leases { await lease.end() }
+      throw error
+    }
+    process.leases = leases
+    for lease in leases { await lease.handOver(for: Self.payloadLease) }
     telemetry.tell(
       .payloadStarted(peer: description.peer, command: payload.command, process: process.processID))
     return process
   }
+
+  /// What RFC 6886 3.3 recommends: nobody may be left to renew it, and what goes on by then keeps its way through the NAT by itself.
+  private static let payloadLease: Duration = .seconds(7200)
 
   /// Waits for the end of a payload and logs it.
   ///

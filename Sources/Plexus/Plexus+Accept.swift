@@ -22,6 +22,8 @@ extension Plexus {
     from pattern: IdentityPattern, perform: @Sendable @escaping (Passage) async throws -> Void
   ) async throws {
     telemetry.tell(.accepting(host: host, pattern: pattern, application: configuration.application))
+    // While the rendezvous is joined the router is looked for, so that no passage waits for that.
+    ports?.prepare()
     let slots = Slots(configuration.localEndpoint.port == 0 ? max(1, configuration.maximumAttempts) : 1)
     do {
       try await withRendezvous(port: configuration.dht.port) { rendezvous in

@@ -31,6 +31,8 @@ extension Plexus {
     let start = clock.now()
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))
+    // Before the rendezvous is joined, so that the passage need not wait for the router to be found.
+    ports?.prepare()
     let passage = try await withRendezvous(port: dhtPort) { rendezvous in
       // The rendezvous is joined while STUN runs: neither needs the other.
       async let joined: Void = join(rendezvous, toInvite: peer)

@@ -3,6 +3,7 @@ import Datagrams
 import HolePunching
 import Identity
 import NIOCore
+import PortMapping
 import Rendezvous
 import STUN
 
@@ -79,19 +80,39 @@ extension Plexus {
     var configuration = PathConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
-    let (path, socket) = try await findPath(
-      to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
-      openingOn: ground.main.eventLoop, configuration: configuration)
+    let (path, socket) = try await keepingLease(of: ground) {
+      try await findPath(
+        to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
+        openingOn: ground.main.eventLoop, configuration: configuration)
+    }
     telemetry.tell(.pathFound(peer: exchange.peer.name, path: path))
     return passage(
       exchange, as: role, socket: socket, outer: path.mapped ?? ground.publicEndpoint, alien: path.peer,
       roundTrip: path.roundTrip)
   }
 
+  /// Keeps the forwarding of the main socket from delaying a passage that goes over another one, where the main one is closed.
+  private func keepingLease(
+    of ground: PassageGround, _ find: () async throws -> (FoundPath, UDPSocket)
+  ) async throws -> (path: FoundPath, socket: UDPSocket) {
+    let leases = ground.main.detachCompanions()
+    do {
+      let (path, socket) = try await find()
+      for lease in leases {
+        socket.attach(socket === ground.main ? lease : ClosingCompanion(lease))
+      }
+      return (path, socket)
+    } catch {
+      for lease in leases { await lease.socketDidClose() }
+      throw error
+    }
+  }
+
   private func punch(_ exchange: Exchange, on ground: PassageGround, as role: PunchRole) async throws -> Passage {
     var configuration = PunchConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
+    if ground.isForwarded { configuration.openingDelay = Self.forwardedOpeningDelay }
     let result = try await HolePunching.punch(
       on: ground.main, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint,
       configuration: configuration)
@@ -100,6 +121,10 @@ extension Plexus {
       exchange, as: role, socket: ground.main, outer: ground.publicEndpoint, alien: exchange.theirs.endpoint,
       roundTrip: result.roundTrip)
   }
+
+  /// An inviter that has the answer is heard within seconds. Where it is not, the router may have told of a mapping that it has not: the other half of the
+  /// time is for an opening.
+  private static let forwardedOpeningDelay: Duration = .seconds(30)
 
   private func passage(
     _ exchange: Exchange, as role: PunchRole, socket: UDPSocket, outer: Endpoint, alien: Endpoint, roundTrip: Duration?

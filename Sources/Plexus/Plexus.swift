@@ -3,6 +3,7 @@ import Datagrams
 import Identity
 import Logging
 import Metrics
+import PortMapping
 import Rendezvous
 import RendezvousDHT
 import RendezvousEmail
@@ -25,6 +26,8 @@ public struct Plexus: Sendable {
   let identity: OwnIdentity
   let telemetry: Telemetry
   let directory: STUNDirectory
+  /// Has the router forward ports; nil where that is not wanted. All copies share it, and what it knows of the router.
+  let ports: PortMapper?
   /// Streams that a peer may carry on over a new passage; all copies share it.
   let streams = StreamRegistry()
 
@@ -46,8 +49,15 @@ public struct Plexus: Sendable {
     telemetry = Telemetry(logger: logger, metrics: metrics)
     directory = STUNDirectory(
       names: configuration.stunServers, family: configuration.localEndpoint.address.family, clock: configuration.clock)
+    ports = configuration.mapsPorts ? Self.portMapper(configuration, telemetry) : nil
     identity = try Self.ownIdentity(host, in: repository)
     if let warning = identity.permissionsWarning { telemetry.tell(.keyPermissions(warning: warning)) }
+  }
+
+  private static func portMapper(_ configuration: PlexusConfiguration, _ telemetry: Telemetry) -> PortMapper {
+    var mapping = PortMapper.Configuration()
+    mapping.local = configuration.localEndpoint.address
+    return PortMapper(configuration: mapping) { telemetry.tell(.portMapping($0)) }
   }
 
   static func ownIdentity(

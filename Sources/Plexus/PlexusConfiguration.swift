@@ -66,6 +66,10 @@ public struct PlexusConfiguration: Sendable {
     case publicEndpoint = "public"
   }
 
+  /// Whether the network's router is asked to forward the ports of passages, by PCP, NAT-PMP or UPnP IGD: a way in that needs no luck with
+  /// NATs, and the only one between two symmetric ones. Forwarded is the port of the passage alone, for as long as it is open.
+  public var mapsPorts = true
+
   /// The time by which the facade decides.
   public var clock = PlexusClock.system
 

@@ -17,6 +17,7 @@ extension PlexusOptions {
     merged.accept = self.accept || fromFile.accept
     merged.status = self.status || fromFile.status
     merged.stdio = self.stdio || fromFile.stdio
+    merged.noPortMapping = self.noPortMapping || fromFile.noPortMapping
     // What to do with the passage is one choice: a file's is taken when the command line makes none.
     if self.export.isEmpty, self.imports.isEmpty, !merged.stdio, self.execCommand == nil {
       (merged.export, merged.imports) = (fromFile.export, fromFile.imports)
@@ -57,7 +58,7 @@ extension PlexusOptions {
     for entry in file.entries {
       let argument: [String]
       switch (entry.name, entry.value.lowercased()) {
-      case ("accept", let value), ("status", let value), ("stdio", let value):
+      case ("accept", let value), ("status", let value), ("stdio", let value), ("no-port-mapping", let value):
         switch value {
         case "1", "true", "yes", "on": argument = ["--\(entry.name)"]
         case "0", "false", "no", "off": argument = []

@@ -128,6 +128,9 @@ struct PunchOptions: ParsableArguments {
       "Which ways to this host the peer is told: all, or its public address alone, as C++ tools do; then there is none behind a symmetric NAT. "
         + "(default: all)", valueName: "all|public"), completion: .list(["all", "public"]))
   var ways: String?
+
+  @Flag(help: "Do not ask the router to forward the passage's port (by PCP, NAT-PMP or UPnP).")
+  var noPortMapping = false
 }
 
 /// The program that a passage starts.

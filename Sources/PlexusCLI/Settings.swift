@@ -160,6 +160,7 @@ extension PlexusConfiguration {
       }
       self.security = security
     }
+    mapsPorts = !options.noPortMapping
     if !options.dhtBootstrap.isEmpty {
       dht.bootstrap = try Settings.hosts(options.dhtBootstrap, of: "dht-bootstrap")
     }

@@ -37,6 +37,26 @@ import Testing
     #expect(bench.failure?.code == .peerSilent)
   }
 
+  @Test func theAcceptorWithAForwardedPortWaitsToBeHeard() {
+    var configuration = PunchConfiguration()
+    configuration.openingDelay = .seconds(30)
+    var bench = PuncherBench(.accepting, configuration: configuration)
+    #expect(bench.pass(.seconds(20)).isEmpty)
+    bench.hear(.probe)
+    #expect(bench.pollAll().map(PuncherBench.flag) == [.answer])
+  }
+
+  @Test func theAcceptorWithAForwardedPortOpensItsNATIfNobodyComes() {
+    var configuration = PunchConfiguration()
+    configuration.openingDelay = .seconds(30)
+    var bench = PuncherBench(.accepting, configuration: configuration)
+    let start = bench.now
+    let sent = bench.pass(.seconds(61))
+    #expect(sent.allSatisfy { $0.time >= start.advanced(by: .seconds(30)) })
+    #expect(sent.contains { $0.transmit.hopLimit == 7 } && sent.contains { $0.transmit.hopLimit == nil })
+    #expect(bench.failure?.code == .peerSilent)
+  }
+
   @Test func aLoneAnswerDoesNotEndTheInviterButASecondDoes() {
     var bench = PuncherBench(.inviting)
     _ = bench.pollAll()

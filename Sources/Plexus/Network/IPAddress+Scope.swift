@@ -4,6 +4,9 @@ extension IPAddress {
   /// How far an address reaches.
   enum Scope: Hashable, Sendable { case loopback, linkLocal, `private`, global }
 
+  /// Whether hosts anywhere on the internet may be reached at it.
+  var isPublic: Bool { isUnicast && scope == .global }
+
   /// How far datagrams to this address come: RFC 1918, RFC 6598 and RFC 4193 for `private`.
   var scope: Scope {
     if isLoopback { return .loopback }

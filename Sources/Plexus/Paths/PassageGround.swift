@@ -1,6 +1,7 @@
 import DatagramSockets
 import Datagrams
 import HolePunching
+import PortMapping
 import STUN
 
 /// What this host brings to one passage: its sockets, and what is known of the ways to them.
@@ -11,10 +12,15 @@ struct PassageGround: Sendable {
   let publicEndpoint: Endpoint
   /// What servers said of ``main``; nil where only IPv6 is there, and was not asked for.
   let mapping: MappingReport?
+  /// The router's forwarding of ``main``'s port, which ends with the socket; nil where none was asked for.
+  let lease: PortLease?
   /// Sockets beside the main one.
   let others: [PathSocket]
   /// What the peer is told; nil for the public endpoint alone.
   let offer: PunchOffer?
+
+  /// Whether ``publicEndpoint`` is one that the router forwards: then it holds for everyone, whatever the NAT does otherwise.
+  let isForwarded: Bool
 
   /// All sockets, in the order in which the offer has them.
   var sockets: [PathSocket] { [PathSocket(main)] + others }
@@ -32,7 +38,7 @@ struct PassageGround: Sendable {
 
   /// Refuses a symmetric NAT where the peer knows of no ways but the one that its reference line tells.
   func checkPunchable() throws(PlexusError) {
-    guard mapping?.mapping.isSymmetric == true else { return }
+    guard mapping?.mapping.isSymmetric == true, !isForwarded else { return }
     throw PlexusError(
       .symmetricNAT,
       "the NAT of this network is symmetric: it gives every destination another public port, so a peer with a C++ tool or an early release "

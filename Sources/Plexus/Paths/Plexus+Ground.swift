@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import HolePunching
 import NIOCore
+import PortMapping
 import STUN
 
 extension Plexus {
@@ -11,19 +12,19 @@ extension Plexus {
   /// - Parameter eventLoop: where a stream lives that goes on over the passage; nil takes any.
   func prepareGround(on eventLoop: (any EventLoop)? = nil) async throws -> PassageGround {
     let main = try await bindSocket(on: eventLoop)
+    // In parallel with STUN. Whatever comes of it, and whenever, ends with the socket.
+    let lease = ports?.lease(for: main)
     var others: [PathSocket] = []
     do {
       let mapping = try await publicMapping(of: main)
       guard configuration.ways == .all else {
-        return PassageGround(
-          main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: [], offer: nil)
+        return ground(main, mapping, await lease?.mapped(within: Self.mappingPatience), lease)
       }
       if usesAnyAddress, let socket = try? await bindIPv6(on: eventLoop) { others.append(PathSocket(socket)) }
       let (traits, reserved) = try await traits(mapping, on: eventLoop)
       if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
-      return PassageGround(
-        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, others: others,
-        offer: offer(main, mapping, others, traits))
+      let mapped = await lease?.mapped(within: Self.mappingPatience)
+      return ground(main, mapping, mapped, lease, others, offer: offer(main, mapping, mapped, others, traits))
     } catch {
       for other in others { await other.socket.close() }
       await main.close()
@@ -32,6 +33,24 @@ extension Plexus {
       else { throw error }
       return ground
     }
+  }
+
+  /// How long a router that is there and was asked may keep a passage waiting after STUN is done. UPnP takes two requests to a slow web server; the passage
+  /// without it takes longer than this in the cases that need it.
+  private static let mappingPatience: Duration = .milliseconds(150)
+
+  private func ground(
+    _ main: UDPSocket, _ mapping: MappingReport, _ mapped: MappedPort?, _ lease: PortLease?,
+    _ others: [PathSocket] = [], offer: PunchOffer? = nil
+  ) -> PassageGround {
+    // What a peer of version 3.0 is told: with a symmetric NAT, what STUN saw leads nowhere. An address of a provider's inside would lead
+    // most peers to nowhere, too.
+    let forwarded = mapped.flatMap {
+      mapping.mapping.isSymmetric == true && $0.external.address.isPublic ? $0.external : nil
+    }
+    return PassageGround(
+      main: main, publicEndpoint: forwarded ?? mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
+      offer: offer, isForwarded: forwarded != nil)
   }
 
   /// Whether the user left it open which address and port are used.
@@ -52,12 +71,11 @@ extension Plexus {
     else { return nil }
     return PassageGround(
       main: socket, publicEndpoint: Endpoint(address: address, port: socket.localEndpoint.port), mapping: nil,
-      others: [],
-      offer: offer(socket, nil, [], NATTraits()))
+      lease: nil, others: [], offer: offer(socket, nil, nil, [], NATTraits()), isForwarded: false)
   }
 
   private func offer(
-    _ main: UDPSocket, _ mapping: MappingReport?, _ others: [PathSocket], _ traits: NATTraits
+    _ main: UDPSocket, _ mapping: MappingReport?, _ mapped: MappedPort?, _ others: [PathSocket], _ traits: NATTraits
   ) -> PunchOffer {
     var random = SystemRandomNumberGenerator()
     let general = [main] + others.filter { $0.purpose == .general }.map(\.socket)
@@ -68,6 +86,10 @@ extension Plexus {
     }
     if let mapping {
       candidates.append(Candidate(.serverReflexive, mapping.publicEndpoint))
+      // Never instead of what STUN saw, which is the same where the NAT keeps ports.
+      if let mapped, mapped.external != mapping.publicEndpoint {
+        candidates.append(Candidate(.mapped, mapped.external))
+      }
       for other in others where other.purpose == .reserved {
         let endpoint = Endpoint(address: mapping.publicEndpoint.address, port: other.socket.localEndpoint.port)
         candidates.append(Candidate(.predicted, endpoint))

@@ -3,10 +3,10 @@ import CProcess
 import LibC
 
 extension PayloadProcess {
-  /// Waits for the program's end and gives its exit status, or 128 and the signal that ended it.
+  /// The exit status of the program once it has ended, or 128 and the signal that ended it.
   ///
   /// - Throws: `CancellationError` when the task is cancelled; the program goes on.
-  public func exitStatus() async throws -> Int32 {
+  func waitForExit() async throws -> Int32 {
     let descriptor = plexus_pidfd_open(processID)
     guard descriptor >= 0 else { throw CancellationError() }
     let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())

@@ -1,11 +1,14 @@
 import CProcess
 import LibC
+import PortMapping
 import Synchronization
 
 /// A payload program that was started.
 public struct PayloadProcess: Sendable {
   /// Its process id, which is its session's and process group's, too.
   public let processID: pid_t
+  /// The router's forwarding of the port that the program took over.
+  var leases: [PortLease] = []
 
   /// Until it executes its program, a child holds copies of all our descriptors. One start at a time makes sure that none
   /// still holds the port of a passage that was closed for the next.
@@ -42,6 +45,15 @@ public struct PayloadProcess: Sendable {
       throw failure("the payload \(command) cannot be started", result, advice: "mend --exec-command")
     }
     return PayloadProcess(processID: processID)
+  }
+
+  /// Waits for the program's end and gives its exit status, or 128 and the signal that ended it. Its port is forwarded no more then.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled; the program goes on.
+  public func exitStatus() async throws -> Int32 {
+    let status = try await waitForExit()
+    for lease in leases { await lease.end() }
+    return status
   }
 
   /// The own environment with `additions` in place of variables of the same names.

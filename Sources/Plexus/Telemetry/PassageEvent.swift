@@ -2,6 +2,7 @@ import Datagrams
 import HolePunching
 import Identity
 import Logging
+import PortMapping
 import RendezvousDHT
 import RendezvousEmail
 import STUN
@@ -19,6 +20,7 @@ enum PassageEvent {
   case serverFailed(STUNServer, STUNServerOutcome)
   case mapped(MappingReport)
   case mappingChanged(to: Endpoint, from: Endpoint)
+  case portMapping(PortMappingEvent)
   case surveyFailed(PlexusError)
   case inviteReceived(peer: IdentityName, endpoint: Endpoint)
   case answered(peer: IdentityName, endpoint: Endpoint, after: Duration)
@@ -61,6 +63,7 @@ extension PassageEvent {
     case .serverFailed: "stun.server-failed"
     case .mapped: "stun.mapped"
     case .mappingChanged: "stun.mapping-changed"
+    case .portMapping(let event): event.name
     case .surveyFailed: "stun.survey-failed"
     case .inviteReceived: "invite.received"
     case .answered: "invite.answered"
@@ -89,6 +92,7 @@ extension PassageEvent {
       .pathSuspect, .pathNotRenewed:
       .warning
     case .passageFailed: .error
+    case .portMapping(let event): event.level
     case .tunnelEnded(_, let reason): reason == nil ? .info : .warning
     case .payloadEnded(_, _, _, let status): status == 0 ? .info : .warning
     case .inviting, .accepting, .dht(.started), .email(.connected), .joined, .mapped, .inviteReceived, .answered,
@@ -123,6 +127,7 @@ extension PassageEvent {
     case .mapped(let report): report.sentence
     case .mappingChanged(let now, let told):
       "The NAT has changed the public address to \(now), and the peer was told \(told)"
+    case .portMapping(let event): event.sentence
     case .surveyFailed(let error): "\(error)"
     case .inviteReceived(let peer, let endpoint): "\(peer) invites from \(endpoint)"
     case .answered(let peer, let endpoint, let time): "\(peer) answered in \(time.forPeople): it is at \(endpoint)"
@@ -178,6 +183,7 @@ extension PassageEvent {
         "translated": "\(report.isTranslated.map(String.init) ?? "unknown")",
       ]
     case .mappingChanged(let now, _): ["public": "\(now)"]
+    case .portMapping(let event): event.fields
     case .surveyFailed(let error): ["reason": "\(error.code.rawValue)"]
     case .inviteReceived(let peer, let endpoint): ["peer": "\(peer)", "endpoint": "\(endpoint)"]
     case .answered(let peer, let endpoint, let time):
@@ -242,5 +248,6 @@ extension Duration {
     return "\(milliseconds / 1000).\(hundredths < 10 ? "0" : "")\(hundredths) s"
   }
 
-  fileprivate var field: Logger.MetadataValue { "\(nanoseconds / 1_000_000)" }
+  /// Whole milliseconds.
+  var field: Logger.MetadataValue { "\(nanoseconds / 1_000_000)" }
 }

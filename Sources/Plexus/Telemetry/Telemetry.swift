@@ -25,6 +25,10 @@ struct Telemetry: Sendable {
     switch event {
     case .mapped(let report): metrics.countExploration(report.mapping)
     case .surveyFailed(let error): if error.code != .symmetricNAT { metrics.countExploration(nil) }
+    case .portMapping(let event):
+      if let (mappingProtocol, outcome) = event.counted {
+        counter("plexus_port_mappings_total", ("protocol", mappingProtocol.rawValue), ("outcome", outcome)).increment()
+      }
     case .inviting: invite("sent")
     case .inviteReceived: invite("received")
     case .passageMade(_, let role, let time):

@@ -4,14 +4,14 @@ import LibC
 ///
 /// Dispatch's threads are also those of Swift's concurrency, and a NIO thread pool has a fixed number of them: a few calls
 /// that hang would hold up everything else.
-enum DetachedThread {
+package enum DetachedThread {
   private final class Work: Sendable {
     let perform: @Sendable () -> Void
     init(_ perform: @escaping @Sendable () -> Void) { self.perform = perform }
   }
 
   /// Starts the work; false if the system gives no thread.
-  static func start(_ perform: @escaping @Sendable () -> Void) -> Bool {
+  package static func start(_ perform: @escaping @Sendable () -> Void) -> Bool {
     let work = Unmanaged.passRetained(Work(perform))
     var thread = pthread_t()
     let status = pthread_create(

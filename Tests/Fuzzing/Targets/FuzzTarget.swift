@@ -11,6 +11,7 @@ struct FuzzTarget: Sendable {
   static let all: [FuzzTarget] = [
     FuzzTarget(name: "stun", mutations: 3000, run: fuzzSTUN),
     FuzzTarget(name: "stun-explorer", mutations: 200, run: fuzzNetworkExplorer),
+    FuzzTarget(name: "port-mapping", mutations: 2000, run: fuzzPortMapping),
     FuzzTarget(name: "punch", mutations: 1000, run: fuzzPuncher),
     FuzzTarget(name: "wormhole", mutations: 1000, run: fuzzWormhole),
     FuzzTarget(name: "text", mutations: 2000, run: fuzzText),
