@@ -40,9 +40,13 @@ public struct Diagnosis: Sendable {
     let own = examineIdentities(tell)
     examineLocalNetwork(tell)
     async let network = examineNetwork(tell)
+    async let forwarded = examinePortMapping(tell)
     async let rendezvous = examineRendezvous(tell)
-    let (seen, isUDPAnswered) = try await (network, rendezvous)
+    let (seen, external, isUDPAnswered) = try await (network, forwarded, rendezvous)
     try Task.checkCancellation()
+    if let second = Self.secondNAT(external: external, seen: seen.exploration?.decisive?.publicEndpoint?.address) {
+      tell(second)
+    }
     if seen.isSilent { tell(Self.withoutSTUN(isUDPAnswered: isUDPAnswered)) }
 
     var report = DiagnosisReport()

@@ -12,6 +12,8 @@ public struct DiagnosisFinding: Hashable, Sendable, Codable {
     case stun
     /// What is between this machine and the internet.
     case nat
+    /// Whether the router forwards ports.
+    case portMapping
     /// The DHT by which peers meet.
     case dht
     /// The mail servers by which peers meet.

@@ -77,6 +77,7 @@ extension DiagnosisFinding.Layer {
     case .localNetwork: "local network"
     case .stun: "STUN"
     case .nat: "NAT"
+    case .portMapping: "port mapping"
     case .dht: "DHT"
     case .email: "email"
     case .peer: "peer"

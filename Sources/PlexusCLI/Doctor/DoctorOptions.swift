@@ -14,6 +14,7 @@ struct DoctorOptions: ParsableArguments {
     var options = try PlexusOptions.parse([])
     options.appRepo = asking.appRepo
     options.hostInfo = asking.hostInfo
+    options.noPortMapping = asking.noPortMapping
     options.network = network
     options.dht = dht
     options.email = email
@@ -46,6 +47,9 @@ struct DoctorAskingOptions: ParsableArguments {
       "What the peer's plexus doctor printed after “Tell your peer”: whether a passage will come about.",
       valueName: "text"))
   var peerTraits: String?
+
+  @Flag(help: "Do not ask the router whether it forwards ports.")
+  var noPortMapping = false
 
   @Flag(help: "Print JSON for programs; docs/doctor.md names the fields.")
   var json = false
