@@ -53,6 +53,20 @@ extension LabTests {
       }
     }
 
+    @Test(.enabled(if: Lab.canMapPorts, "Port mapping needs miniupnpd."))
+    func aRouterThatForwardsPortsIsSeenAndCounts() async throws {
+      try await withPair(behind: .symmetric, .symmetric) { lab, peer, _ in
+        try await lab.withPortMapping(on: 0, by: [.upnp]) { router in
+          let seen = try await diagnose(peer, "--peer-traits", "symmetric/port-restricted/random", exit: 0)
+          #expect(seen.words("portMapping").contains("by UPnP IGD"), "\(seen.words("portMapping"))")
+          #expect(seen.traits?.hasSuffix(",forwarding") == true && seen.predictions.map(\.succeeds) == [true])
+          #expect(try await router.forwardedPorts().isEmpty)
+          let silent = try await diagnose(peer, "--no-port-mapping", exit: 0)
+          #expect(silent.words("portMapping").isEmpty)
+        }
+      }
+    }
+
     /// What is predicted, what happens, and what is remembered are one.
     @Test func twoSymmetricNATsArePredictedToFailAndTheFailureIsRemembered() async throws {
       try await withPair(behind: .symmetric, .symmetric) { _, acceptor, inviter in

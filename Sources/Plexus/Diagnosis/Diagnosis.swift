@@ -42,9 +42,11 @@ public struct Diagnosis: Sendable {
     async let network = examineNetwork(tell)
     async let forwarded = examinePortMapping(tell)
     async let rendezvous = examineRendezvous(tell)
-    let (seen, external, isUDPAnswered) = try await (network, forwarded, rendezvous)
+    var (seen, external, isUDPAnswered) = try await (network, forwarded, rendezvous)
     try Task.checkCancellation()
-    if let second = Self.secondNAT(external: external, seen: seen.exploration?.decisive?.publicEndpoint?.address) {
+    let address = seen.exploration?.decisive?.publicEndpoint?.address
+    seen.traits?.forwardsPorts = external != nil && external == address
+    if let second = Self.secondNAT(external: external, seen: address) {
       tell(second)
     }
     if seen.isSilent { tell(Self.withoutSTUN(isUDPAnswered: isUDPAnswered)) }

@@ -6,6 +6,8 @@ public struct PassagePrediction: Hashable, Sendable {
   public let peer: NetworkTraits
   /// Whether both have IPv6, where only firewalls are in the way.
   public let isOverIPv6: Bool
+  /// Whether a router on either side forwards ports, so that the other side needs no luck.
+  public let isByForwardedPort: Bool
   /// How a path comes about; over IPv4 even if ``isOverIPv6``.
   public let path: PathPrediction
 
@@ -13,11 +15,12 @@ public struct PassagePrediction: Hashable, Sendable {
   public init(own: NetworkTraits, peer: NetworkTraits) {
     self.peer = peer
     isOverIPv6 = own.hasIPv6 && peer.hasIPv6
+    isByForwardedPort = own.forwardsPorts || peer.forwardsPorts
     path = PathPrediction(own: own.nat, peer: peer.nat)
   }
 
   /// Whether there will be a passage.
-  public var succeeds: Bool { isOverIPv6 || path.way != .none }
+  public var succeeds: Bool { isOverIPv6 || isByForwardedPort || path.way != .none }
 
   /// The kinds of network that a peer may have, as far as they make a difference.
   static let kinds: [(traits: NetworkTraits, words: String)] = [
@@ -47,14 +50,15 @@ public struct PassagePrediction: Hashable, Sendable {
   /// What to expect of ``peer``, in one sentence without the full stop.
   public var sentence: String { sentence(of: "with \(peer)") }
 
-  /// Over IPv6 firewalls are opened as NATs are that are not symmetric.
+  /// Over IPv6 firewalls are opened as NATs are that are not symmetric, and a forwarded port shows as theirs do.
   private var times: PathPrediction {
     let open = NATTraits(mapping: .endpointIndependent)
-    return isOverIPv6 ? PathPrediction(own: open, peer: open) : path
+    return isOverIPv6 || isByForwardedPort ? PathPrediction(own: open, peer: open) : path
   }
 
   private var how: String {
     if isOverIPv6 { return "over IPv6" }
+    if isByForwardedPort, path.way != .direct, path.way != .punched { return "at a forwarded port" }
     return switch path.way {
     case .direct: "directly"
     case .punched: "by punching"
@@ -70,7 +74,7 @@ public struct PassagePrediction: Hashable, Sendable {
 
 extension PassagePrediction: Encodable {
   private enum CodingKeys: String, CodingKey {
-    case peer, succeeds, way, ipv6, typicalMilliseconds, longestMilliseconds, sentence
+    case peer, succeeds, way, ipv6, forwardedPort, typicalMilliseconds, longestMilliseconds, sentence
   }
 
   /// Encodes the peer's traits as text.
@@ -80,6 +84,7 @@ extension PassagePrediction: Encodable {
     try container.encode(succeeds, forKey: .succeeds)
     try container.encode(path.way, forKey: .way)
     try container.encode(isOverIPv6, forKey: .ipv6)
+    try container.encode(isByForwardedPort, forKey: .forwardedPort)
     try container.encode(times.typicalTime?.milliseconds, forKey: .typicalMilliseconds)
     try container.encode(times.longestTime?.milliseconds, forKey: .longestMilliseconds)
     try container.encode(sentence, forKey: .sentence)

@@ -151,6 +151,22 @@ import Testing
     #expect(with.description == text + ",ipv6" && NetworkTraits("cone/open,ipv6,ipv6") == nil)
   }
 
+  @Test func aRouterThatForwardsPortsIsEnough() throws {
+    let text = "symmetric/port-restricted/random"
+    let (without, with) = (try #require(NetworkTraits(text)), try #require(NetworkTraits(text + ",ipv6,forwarding")))
+    for prediction in [PassagePrediction(own: with, peer: without), PassagePrediction(own: without, peer: with)] {
+      #expect(prediction.succeeds && prediction.sentence.contains("at a forwarded port"))
+    }
+    #expect(with.description == text + ",ipv6,forwarding" && NetworkTraits(text + ",forwarding,ipv6") == nil)
+  }
+
+  @Test func aRouterWhoseAddressTheInternetDoesNotSeeIsBehindAnother() {
+    let (inner, outer) = (IPAddress.v4(0x6440_0002), IPAddress.v4(0xCB00_7101))
+    #expect(Diagnosis.secondNAT(external: inner, seen: outer)?.found.contains("two NATs in a row") == true)
+    #expect(Diagnosis.secondNAT(external: outer, seen: outer) == nil)
+    #expect(Diagnosis.secondNAT(external: nil, seen: outer) == nil)
+  }
+
   /// The words of `plexus explore` and the plan are two: they must agree.
   @Test func theProspectIsWhatThePlanGives() throws {
     for filtering in FilteringBehavior.allCases {
@@ -179,7 +195,7 @@ import Testing
       let prediction = try #require((object["predictions"] as? [[String: Any]])?.first)
       #expect(
         Set(prediction.keys) == [
-          "peer", "succeeds", "way", "ipv6", "typicalMilliseconds", "longestMilliseconds", "sentence",
+          "peer", "succeeds", "way", "ipv6", "forwardedPort", "typicalMilliseconds", "longestMilliseconds", "sentence",
         ])
       let failure = try #require((object["failures"] as? [[String: Any]])?.first)
       #expect(Set(failure.keys) == ["time", "peer", "role", "code", "message", "advice", "ownTraits", "peerTraits"])
