@@ -247,7 +247,8 @@ let package = Package(
     .testTarget(
       name: "PlexusTests",
       dependencies: [
-        "Plexus", "PortMapping", "PlexusTesting", "STUN", "Rendezvous", "RendezvousDHT", "Identity", "DatagramSockets",
+        "Plexus", "PortMapping", "PlexusTesting", "STUN", "HolePunching", "Rendezvous", "RendezvousDHT", "Identity",
+        "DatagramSockets",
         "SecureStreams",
         "Tubus", "filecopy", nio, logging,
         .product(name: "MetricsTestKit", package: "swift-metrics"),

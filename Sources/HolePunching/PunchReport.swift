@@ -96,8 +96,8 @@ public struct PunchFailure: Error, Hashable, Sendable, CustomStringConvertible {
     let refusals = counters.sendFailures == 0 ? "" : " (\(counters.sendFailures) of \(counters.sent) sends failed)"
     return switch code {
     case .peerSilent:
-      "nothing came from the peer at \(peer) in \(seconds)\(refusals): it may have ended, a firewall may drop "
-        + "UDP, or a NAT may be symmetric; let both sides run plexus explore, and try again"
+      "the peer, a C++ tool or an early release, told \(peer), but nothing came from there in \(seconds)\(refusals): it may have ended, a "
+        + "firewall may drop UDP, or its NAT may be symmetric; let both sides run plexus doctor, and try again"
     case .onlyNoise:
       "\(counters.noise) datagrams came from \(peer) in \(seconds)\(refusals), but none of this handshake: another "
         + "program may answer there, or the peer holds another secret; invite it again"

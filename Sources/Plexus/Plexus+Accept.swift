@@ -127,6 +127,15 @@ extension Plexus {
   private func passage(
     for invitation: Invitation, over rendezvous: any Rendezvous, continuing path: StreamPath? = nil
   ) async throws -> Passage {
+    do { return try await newPassage(for: invitation, over: rendezvous, continuing: path) } catch {
+      remember(error, with: invitation.peer.name, as: .accepting)
+      throw error
+    }
+  }
+
+  private func newPassage(
+    for invitation: Invitation, over rendezvous: any Rendezvous, continuing path: StreamPath?
+  ) async throws -> Passage {
     let ground: PassageGround
     do {
       try checkSecurity(of: invitation.peer, offering: invitation.reference)

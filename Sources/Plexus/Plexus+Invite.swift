@@ -21,6 +21,13 @@ extension Plexus {
 
   /// - Parameter path: the stream that is to go on over the passage, if the peer still knows it.
   func passage(to name: IdentityName, continuing path: StreamPath?) async throws -> Passage {
+    do { return try await newPassage(to: name, continuing: path) } catch {
+      remember(error, with: name, as: .inviting)
+      throw error
+    }
+  }
+
+  private func newPassage(to name: IdentityName, continuing path: StreamPath?) async throws -> Passage {
     let start = clock.now()
     let peer = try peer(name)
     telemetry.tell(.inviting(host: host, peer: name, application: configuration.application))

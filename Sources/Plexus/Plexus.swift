@@ -62,7 +62,7 @@ public struct Plexus: Sendable {
     return PortMapper(configuration: mapping) { telemetry.tell(.portMapping($0)) }
   }
 
-  private static func ownIdentity(
+  static func ownIdentity(
     _ name: IdentityName?, in repository: ApplicationRepository
   ) throws(PlexusError) -> OwnIdentity {
     do {

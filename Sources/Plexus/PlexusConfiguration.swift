@@ -59,12 +59,12 @@ public struct PlexusConfiguration: Sendable {
   public var ways = Ways.all
 
   /// Which ways to this host a peer is told.
-  public enum Ways: Sendable {
+  public enum Ways: String, Sendable, CaseIterable {
     /// All: addresses of its interfaces, IPv6, and what is known of its NAT. A peer of version 3.0 makes use of the public endpoint alone.
     case all
     /// The public endpoint alone, as in version 3.0. Addresses of the local network stay untold; behind a symmetric NAT, and between two
     /// hosts behind a NAT that does not hairpin, there is no passage then.
-    case publicEndpoint
+    case publicEndpoint = "public"
   }
 
   /// Who may send the many datagrams that random ports take: one search at a time, of all that share the value. Configurations that are

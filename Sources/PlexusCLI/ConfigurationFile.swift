@@ -36,6 +36,7 @@ extension PlexusOptions {
     [
       \.appID, \.appRepo, \.hostInfo, \.peerInfo, \.stunClient, \.dhtPort, \.dhtNetwork, \.emailSmtps, \.emailImaps,
       \.emailLogin, \.emailPassword, \.emailPasswordFile, \.emailAuth, \.emailCert, \.emailKey, \.emailCa, \.punchHops,
+      \.ways,
       \.execCommand, \.execArgs,
       \.execPwd, \.execLog, \.execEnv, \.secure, \.logLevel, \.logFile,
     ]

@@ -61,7 +61,10 @@ struct PassageCommand: AsyncParsableCommand {
 struct ToolsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plexus", version: PassageCommand.configuration.version,
-    subcommands: [IdentityCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self, SSHCommand.self])
+    subcommands: [
+      IdentityCommand.self, DoctorCommand.self, ExploreCommand.self, ServeCommand.self, AdventCommand.self,
+      SSHCommand.self,
+    ])
 }
 
 /// All of `plexus` in one tree: what --help, the manual and the shells' completions show. Nothing is run by it.

@@ -123,6 +123,12 @@ struct PunchOptions: ParsableArguments {
     help: ArgumentHelp("TTL of the datagram that opens the own NAT. (default: 7)", valueName: "1-255"))
   var punchHops: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Which ways to this host the peer is told: all, or its public address alone, as C++ tools do; then there is none behind a symmetric NAT. "
+        + "(default: all)", valueName: "all|public"), completion: .list(["all", "public"]))
+  var ways: String?
+
   @Flag(help: "Do not ask the router to forward the passage's port (by PCP, NAT-PMP or UPnP).")
   var noPortMapping = false
 }

@@ -150,6 +150,7 @@ extension PlexusConfiguration {
       guard hops > 0 else { throw CommandFailure(.usage, "--punch-hops is a number from 1 to 255, not 0") }
       punchHops = hops
     }
+    if let ways = try Settings.value(options.ways, of: "ways", "all or public", Ways.init) { self.ways = ways }
     let isForServices = !options.export.isEmpty || !options.imports.isEmpty || options.stdio
     purpose = isForServices ? .streams : .datagrams
     if let security = try Settings.value(options.secure, of: "secure", "prefer or require", Security.init) {

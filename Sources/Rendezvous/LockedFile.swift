@@ -7,12 +7,12 @@ package struct LockedFile: ~Copyable {
   /// Tells this file from another that takes its place.
   let inode: UInt64
   /// How many bytes it has.
-  private(set) var length: Int
+  package private(set) var length: Int
 
   /// Opens the file, made with mode 0600 if it is missing, and waits for its lock.
   ///
   /// - Throws: ``RendezvousError`` with code `stateUnusable`.
-  init(_ path: String) throws {
+  package init(_ path: String) throws {
     // Each turn means that another process replaced the file just then, which happens once in thousands of writes.
     for _ in 0..<16 {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -42,7 +42,7 @@ package struct LockedFile: ~Copyable {
   deinit { close(descriptor) }
 
   /// The bytes from `start` on, `count` at most.
-  func read(from start: Int, count: Int) throws -> ArraySlice<UInt8> {
+  package func read(from start: Int, count: Int) throws -> ArraySlice<UInt8> {
     var buffer = [UInt8](repeating: 0, count: max(0, min(count, length - start)))
     var done = 0
     while done < buffer.count {
@@ -69,7 +69,7 @@ package struct LockedFile: ~Copyable {
   }
 
   /// Puts a new file in the place of this one in one step.
-  consuming func replace(with bytes: [UInt8]) throws {
+  package consuming func replace(with bytes: [UInt8]) throws {
     let fresh = "\(path).\(getpid())"
     unlink(fresh)
     let descriptor = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)

@@ -32,7 +32,7 @@ extension LabTests {
         #expect(report.mapping == (kind == .symmetric ? "endpointDependent" : "endpointIndependent"), "\(kind)")
         #expect(report.filtering == "unknown" && seen.confidence == "likely", "\(kind)")
         #expect(
-          seen.prospect == (kind == .symmetric ? "onlyPeersWithOpenFiltering" : "everyPeerButSymmetric"), "\(kind)")
+          seen.prospect == (kind == .symmetric ? "everyPeerButSymmetric" : "everyPeer"), "\(kind)")
       }
     }
 
@@ -72,7 +72,7 @@ extension LabTests {
       try await withLab(sites: [.portRestricted]) { lab in
         let seen = try await Self.explore(from: lab.host(0), [lab.stunServer, "[2001:db8::1]:3478"])
         #expect(seen.ipv6.state == "noRoute" && seen.ipv6.report == nil)
-        #expect(seen.prospect == "everyPeerButSymmetric")
+        #expect(seen.prospect == "everyPeer")
       }
     }
 
@@ -142,9 +142,8 @@ extension LabTests {
 
     private func prospect(of kind: Lab.NATKind) -> String {
       switch kind {
-      case .open, .fullCone, .addressRestricted: "everyPeer"
-      case .portRestricted: "everyPeerButSymmetric"
-      case .symmetric: "onlyPeersWithOpenFiltering"
+      case .open, .fullCone, .addressRestricted, .portRestricted: "everyPeer"
+      case .symmetric: "everyPeerButSymmetric"
       }
     }
   }

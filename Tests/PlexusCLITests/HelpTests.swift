@@ -7,7 +7,8 @@ import Testing
   private static let commands = [
     ["plexus"], ["plexus", "identity"], ["plexus", "identity", "new"], ["plexus", "identity", "list"],
     ["plexus", "identity", "show"], ["plexus", "identity", "export"], ["plexus", "identity", "import"],
-    ["plexus", "explore"], ["plexus", "serve"], ["plexus", "advent"], ["plexus", "ssh"], ["wormhole"],
+    ["plexus", "doctor"], ["plexus", "explore"], ["plexus", "serve"], ["plexus", "advent"], ["plexus", "ssh"],
+    ["wormhole"],
   ]
 
   @Test(arguments: commands, [80, 300]) func helpIsNeverWiderThanAHundredColumns(words: [String], terminal: Int) throws

@@ -245,6 +245,20 @@ struct RealServerTests {
     }
   }
 
+  @Test(arguments: mistakes) func theProbeFindsTheMistakeAndTheServersThatAreRight(mistake: Mistake) async throws {
+    try await MailServers.run { servers in
+      let right = EmailProbe(servers.configuration("bob@example.org"))
+      for server in EmailProbe.Server.allCases { #expect(try await right.check(server) < .seconds(8)) }
+      let wrong = EmailProbe(servers.configuration("bob@example.org", configure: mistake.make))
+      var told: [String] = []
+      for server in EmailProbe.Server.allCases {
+        do { _ = try await wrong.check(server) } catch let error as RendezvousError { told.append(error.description) }
+      }
+      #expect(!told.isEmpty && told.allSatisfy { !$0.contains(MailServers.password) && !$0.contains("\n") })
+      #expect(told.contains { sentence in mistake.words.allSatisfy { sentence.contains($0) } }, "\(told)")
+    }
+  }
+
   @Test func aMailThatTheServerRefusesIsASentence() async throws {
     try await MailServers.run(messageLimit: 2000) { servers in
       try await Peer.with(Cast.ann, servers.configuration("ann@example.org")) { ann in

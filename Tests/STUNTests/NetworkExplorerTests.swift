@@ -94,7 +94,7 @@ import Testing
     let report = try network.explore().report
     #expect(report.mapping == .endpointIndependent)
     #expect(report.filtering == .unknown)
-    #expect(report.prospect == .everyPeerButSymmetric)
+    #expect(report.prospect == .everyPeer)
     #expect(report.confidence == .likely)
   }
 
@@ -194,7 +194,7 @@ import Testing
     #expect(report.servers.map(\.outcome.isFailure) == [true, false])
     #expect(report.mapping == .addressAndPortDependent)
     #expect(report.filtering == .addressDependent)
-    #expect(report.prospect == .onlyPeersWithOpenFiltering)
+    #expect(report.prospect == .everyPeer)
   }
 
   /// What may be said where answers are missing.

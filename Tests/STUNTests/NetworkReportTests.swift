@@ -13,10 +13,11 @@ import Testing
     arguments: [
       (.endpointIndependent, .endpointIndependent, .everyPeer, .measured),
       (.endpointIndependent, .addressDependent, .everyPeer, .measured),
-      (.endpointIndependent, .addressAndPortDependent, .everyPeerButSymmetric, .measured),
-      (.endpointIndependent, .unknown, .everyPeerButSymmetric, .likely),
-      (.addressDependent, .endpointIndependent, .onlyPeersWithOpenFiltering, .measured),
-      (.endpointDependent, .unknown, .onlyPeersWithOpenFiltering, .likely),
+      (.endpointIndependent, .addressAndPortDependent, .everyPeer, .measured),
+      (.endpointIndependent, .unknown, .everyPeer, .likely),
+      (.addressDependent, .endpointIndependent, .everyPeer, .measured),
+      (.addressAndPortDependent, .addressAndPortDependent, .everyPeerButSymmetric, .measured),
+      (.endpointDependent, .unknown, .everyPeerButSymmetric, .likely),
       (.unknown, .endpointIndependent, .unknown, .none),
     ] as [(MappingBehavior, FilteringBehavior, PunchProspect, Confidence)])
   func theProspectFollowsFromMappingAndFiltering(

@@ -14,6 +14,8 @@ public struct PathFinder: Sendable {
   private let keys: CheckKeys
   private let configuration: PathConfiguration
   private let plan: PathPlan
+  private let ownTraits: NATTraits
+  private let peerTraits: NATTraits
   private let start: Instant
   private let deadline: Instant
   /// From when on the acceptor's checks to public addresses go all the way, even without a sign of the peer.
@@ -58,6 +60,7 @@ public struct PathFinder: Sendable {
     var generator = generator
     keys = CheckKeys(role: role, own: own.keyShare, peer: peer.keyShare)
     plan = PathPlan(role: role, own: own, peer: peer, seed: generator.next())
+    (ownTraits, peerTraits) = (own.traits, peer.traits)
     self.generator = generator
     ownBases = bases.count
     list = CheckList(bases: bases, own: own, peer: peer, role: role, now: now)
@@ -300,7 +303,7 @@ public struct PathFinder: Sendable {
     outcome = .failure(
       PathFailure(
         code: code, duration: start.duration(to: now), pairs: list.pairs.count, counters: counters,
-        sendError: sendError))
+        sendError: sendError, ownTraits: ownTraits, peerTraits: peerTraits))
   }
 
   private var failureCode: PathFailure.Code {

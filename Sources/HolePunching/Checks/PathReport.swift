@@ -74,7 +74,7 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case noPairs
     /// Nothing of the peer's came.
     case peerSilent
-    /// Both NATs are symmetric and one gives random ports.
+    /// Both NATs are symmetric, and no rule tells the ports of both.
     case bothSymmetric
     /// One NAT is symmetric, and none of its ports was found.
     case portNotFound
@@ -98,32 +98,55 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
   public var counters: CheckCounters
   /// The kernel's latest refusal to send.
   public var sendError: String?
+  /// What was known of the NATs before this host.
+  public var ownTraits: NATTraits
+  /// What the peer told of its own.
+  public var peerTraits: NATTraits
 
   /// What happened and what to do next, in one sentence.
   public var description: String {
     let seconds = "\(max(duration.components.seconds, 1)) s"
     return switch code {
     case .noPairs:
-      "the peer and this machine have no addresses of the same family: bring both to IPv4, or both to IPv6"
+      "the peer answered, but it and this machine have no addresses of the same family: bring both to IPv4, or both to IPv6"
     case .peerSilent:
-      "nothing came from the peer on any of \(pairs) ways tried for \(seconds): it may have ended, or a firewall may drop "
-        + "UDP; let both sides run plexus explore, and try again"
+      "the peer answered the invitation, but none of its datagrams arrived on any of \(pairs) ways in \(seconds): it may have ended, or a "
+        + "firewall on either side may drop UDP; let both sides run plexus doctor, and try again"
     case .bothSymmetric:
-      "both NATs are symmetric and give ports that nobody can predict, so neither peer can be told where to send "
+      "both NATs are symmetric, and \(unpredictable), so neither peer can be told where to send "
         + "(\(counters.sent) datagrams in \(seconds)): one side needs another network, IPv6, or a forwarded UDP port"
     case .portNotFound:
-      "one NAT is symmetric, and none of its ports was found with \(counters.guesses) of \(counters.sent) datagrams in "
-        + "\(seconds): try again, or have one of the routers forward a UDP port"
+      "\(symmetricSide) is symmetric, and none of its ports was found with \(counters.guesses) of \(counters.sent) datagrams in "
+        + "\(seconds): try again, or have that side's router forward a UDP port"
     case .notInTurn:
-      "one NAT is symmetric, and to find its ports takes thousands of datagrams, for which this was no time: another such search was "
+      "\(symmetricSide) is symmetric, and to find its ports takes thousands of datagrams, for which this was no time: another such search was "
         + "going on, or the last one to this peer failed a moment ago; try again later"
     case .oneWay:
-      "the peer was heard \(counters.heard) times in \(seconds) but did not confirm that it hears us: a firewall on the way may drop "
-        + "our datagrams; try another local port"
+      "datagrams passed one way only: the peer was heard \(counters.heard) times in \(seconds) but did not confirm that it hears us; a firewall "
+        + "on the way may drop what this side sends: try another local port, or another network on either side"
     case .pathLost:
       "a way to the peer worked for a moment, and broke before both could use it: try again"
     case .cannotSend:
       "the system refuses to send to the peer: \(sendError ?? "unknown error"); check the route and the firewall of this machine"
+    }
+  }
+
+  private var symmetricSide: String {
+    switch (ownTraits.isSymmetric, peerTraits.isSymmetric) {
+    case (true, false): "the NAT of this network"
+    case (false, true): "the peer's NAT"
+    default: "each of both NATs"
+    }
+  }
+
+  /// Why the rule of one side does not help, if there is one.
+  private var unpredictable: String {
+    let random = (ownTraits.allocation == .random, peerTraits.allocation == .random)
+    return switch random {
+    case (true, true): "both give ports that nobody can predict"
+    case (true, false): "the one of this network gives ports that nobody can predict"
+    case (false, true): "the peer's gives ports that nobody can predict"
+    case (false, false): "their ports follow different rules or none"
     }
   }
 }

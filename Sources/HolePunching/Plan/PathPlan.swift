@@ -16,7 +16,7 @@ struct PathPlan: Sendable {
   }
 
   let assistance: Assistance
-  /// Both NATs are symmetric and at least one gives random ports: only addresses of other kinds are left.
+  /// Both NATs are symmetric, and no rule tells the ports of both: only addresses of other kinds are left.
   let isHopeless: Bool
 
   var isWithoutAssistance: Bool { if case .none = assistance { true } else { false } }

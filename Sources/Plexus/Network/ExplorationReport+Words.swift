@@ -19,7 +19,7 @@ extension ExplorationReport {
 
 extension NetworkReport {
   /// What the network does, with whom punching works, and how sure that is; the first sentence begins small, to follow a colon.
-  fileprivate var sentences: [String] {
+  var sentences: [String] {
     guard let publicEndpoint else { return ["no STUN server told the public address."] }
     let address = publicEndpoint.address
     return [natSentence(address), prospectSentence, hairpinSentence, confidenceSentence].compactMap { $0 }
@@ -47,20 +47,25 @@ extension NetworkReport {
 
   private var prospectSentence: String {
     switch prospect {
+    case .everyPeer where mapping.isSymmetric == true:
+      "Punching works with every peer that runs a present release, because this NAT lets in any port; C++ tools and early releases cannot be told "
+        + "where to send."
+    case .everyPeer where filtering == .endpointIndependent || filtering == .addressDependent:
+      "Punching works with every peer; one behind a symmetric NAT needs a present release."
     case .everyPeer:
-      "Punching works with every peer: even those behind a symmetric NAT are let in, though plexus does not try from there."
-    case .everyPeerButSymmetric: "Punching works with every peer but those behind a symmetric NAT."
-    case .onlyPeersWithOpenFiltering:
-      "Punching does not work, because peers cannot be told where to send: use another network, such as a telephone's, or "
-        + "have the router forward a UDP port."
+      "Punching works with every peer; with one behind a symmetric NAT it takes a search of some seconds, and a present release on both sides."
+    case .everyPeerButSymmetric:
+      "Punching works with every peer that runs a present release, by a search of some seconds, but those behind a symmetric NAT of their own, "
+        + "unless both NATs give ports by a rule; C++ tools and early releases cannot be told where to send. IPv6 or a forwarded UDP port helps with all."
     case .unknown:
       "Whether punching works is not known, but it is worth a try: name a second STUN server, on another address, to find out."
     }
   }
 
   private var hairpinSentence: String? {
-    guard hairpins == false, prospect != .onlyPeersWithOpenFiltering else { return nil }
-    return "It does not work with machines behind this same NAT, which lets none reach another by its public address."
+    guard hairpins == false else { return nil }
+    return
+      "Machines behind this same NAT are reached by their local addresses only: it lets none reach another by its public address."
   }
 
   private var confidenceSentence: String? {

@@ -8,7 +8,7 @@ enum LocalAddresses {
   ///
   /// Not the unspecified address: a machine with several would answer from another than was asked, and such answers are
   /// dropped by NATs and clients alike.
-  static func serving() -> [IPAddress] { choose(from: all(), route: routed) }
+  static func serving() -> [IPAddress] { choose(from: all(), route: source) }
 
   static func choose(from addresses: [IPAddress], route: (IPAddress.Family) -> IPAddress?) -> [IPAddress] {
     IPAddress.Family.allCases.flatMap { family in
@@ -23,32 +23,37 @@ enum LocalAddresses {
   /// Where a peer may reach this host: at most four of a family, which no host with fewer than four networks exceeds.
   static func reachable(_ family: IPAddress.Family) -> [IPAddress] {
     let own = all().filter { $0.family == family && ($0.scope == .global || $0.scope == .private) }
-    let preferred = routed(family)
+    let preferred = source(family)
     return Array((own.filter { $0 == preferred } + own.filter { $0 != preferred }).prefix(4))
   }
 
-  /// The source of datagrams to the internet at large, for which a root name server stands; nothing is sent.
-  private static func routed(_ family: IPAddress.Family) -> IPAddress? {
+  /// The source of datagrams to the internet at large, for which a root name server stands; nil without a route. Nothing is sent.
+  static func source(_ family: IPAddress.Family) -> IPAddress? {
     IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").flatMap {
       LocalRoute.localAddress(towards: Endpoint(address: $0, port: 53))
     }
   }
 
   private static func all() -> [IPAddress] {
+    var found: [IPAddress] = []
+    forEach { _, address in if !found.contains(address) { found.append(address) } }
+    return found
+  }
+
+  /// Calls `body` with each steady address of an interface that is up, and with the interface's name.
+  static func forEach(_ body: (String, IPAddress) -> Void) {
     var list: UnsafeMutablePointer<ifaddrs>?
-    guard getifaddrs(&list) == 0 else { return [] }
+    guard getifaddrs(&list) == 0 else { return }
     defer { freeifaddrs(list) }
     let unsteady = unsteadyAddresses()
-    var found: [IPAddress] = []
     var next = list
     while let entry = next?.pointee {
       next = entry.ifa_next
       guard entry.ifa_flags & UInt32(IFF_UP) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
-        let address = address(at: raw), !unsteady.contains(address), !found.contains(address)
+        let address = address(at: raw), !unsteady.contains(address)
       else { continue }
-      found.append(address)
+      body(entry.ifa_name.map { String(cString: $0) } ?? "", address)
     }
-    return found
   }
 
   private static func address(at raw: UnsafeRawPointer) -> IPAddress? {

@@ -79,7 +79,7 @@ extension Plexus {
   }
 
   /// How many sockets show how a NAT gives ports: six random ones look like a rule in less than one case of a billion.
-  private static let samples = 6
+  static let portSamples = 6
 
   /// What is known of the NAT, and, where a symmetric one keeps ports, a socket that has sent nothing yet.
   private func traits(
@@ -88,7 +88,7 @@ extension Plexus {
     var traits = NATTraits(mapping: mapping.mapping)
     guard traits.isSymmetric, let server = mapping.fastestServer else { return (traits, nil) }
     let seen = try await STUNClient.samplePorts(
-      count: Self.samples, local: configuration.localEndpoint.address, server: server)
+      count: Self.portSamples, local: configuration.localEndpoint.address, server: server)
     let samples = seen.map { PortAllocation.Sample(local: $0.local, mapped: $0.mapped.port) }
     traits.allocation = PortAllocation(samples)
     traits.sampledPorts = samples.map(\.mapped)

@@ -92,7 +92,6 @@ extension PunchProspect {
     switch self {
     case .everyPeer: "with everyone"
     case .everyPeerButSymmetric: "with all but symmetric NATs"
-    case .onlyPeersWithOpenFiltering: "no"
     case .unknown: "not known"
     }
   }

@@ -80,8 +80,10 @@ extension Lab {
       ]
       let configuration = Configuration(
         executable: .path(.init(ip)), arguments: Arguments(["netns", "exec", namespace, path] + arguments),
-        // A host knows no DHT nodes of earlier labs, nor those of the machine's user.
-        environment: .inherit.updating(["XDG_CACHE_HOME": "\(directory)/cache"]),
+        // A host knows no DHT nodes of earlier labs, nor those of the machine's user, and leaves none of its memories there.
+        environment: .inherit.updating([
+          "XDG_CACHE_HOME": "\(directory)/cache", "XDG_STATE_HOME": "\(directory)/state",
+        ]),
         workingDirectory: .init(directory), platformOptions: options)
       let record = ProgramRecord()
       let name = program.split(separator: "/").last.map(String.init) ?? program

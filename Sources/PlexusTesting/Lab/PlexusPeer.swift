@@ -106,6 +106,11 @@ public struct PlexusPeer: Sendable {
       + stunArguments
   }
 
+  /// The arguments of `plexus` that tells what works.
+  public var diagnosing: [String] {
+    ["doctor"] + meeting.dropFirst(2) + stunArguments
+  }
+
   /// The arguments that name its STUN servers.
   public var stunArguments: [String] { stunServers.flatMap { ["--stun-server", $0] } }
 

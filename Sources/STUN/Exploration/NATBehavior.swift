@@ -33,14 +33,14 @@ public enum FilteringBehavior: String, Hashable, Sendable, Codable, CaseIterable
   case unknown
 }
 
-/// With whom punching works through this network.
+/// With whom punching works through this network, where the peer is a present release; C++ tools and early releases need a mapping that is not
+/// symmetric on both sides.
 public enum PunchProspect: String, Hashable, Sendable, Codable, CaseIterable {
   /// With every peer, even with one behind a symmetric NAT.
   case everyPeer
-  /// With every peer but those behind a symmetric NAT.
+  /// The NAT is symmetric: with every peer but those behind another symmetric NAT, unless one of both lets in any port of an address or both give
+  /// ports by the same rule.
   case everyPeerButSymmetric
-  /// The NAT is symmetric: only with peers that let anyone in, or any port of our address.
-  case onlyPeersWithOpenFiltering
   /// Not known; punching is worth a try.
   case unknown
 }

@@ -46,9 +46,8 @@ extension NetworkReport {
   public var prospect: PunchProspect {
     switch (mapping.isSymmetric, filtering) {
     case (nil, _): .unknown
-    case (true, _): .onlyPeersWithOpenFiltering
-    case (false, .endpointIndependent), (false, .addressDependent): .everyPeer
-    case (false, .addressAndPortDependent), (false, .unknown): .everyPeerButSymmetric
+    case (false, _), (true, .endpointIndependent), (true, .addressDependent): .everyPeer
+    case (true, .addressAndPortDependent), (true, .unknown): .everyPeerButSymmetric
     }
   }
 

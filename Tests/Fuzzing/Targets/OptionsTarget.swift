@@ -8,6 +8,7 @@ func fuzzOptions(_ input: [UInt8]) throws {
   let text = String(decoding: input, as: UTF8.self)
   try judgeAddresses(text)
   try judgeNames(text)
+  try judgeTraits(text)
   try judgeWords(text)
   try judgeWildcards(text)
 }
@@ -40,6 +41,12 @@ private func judgeNames(_ text: String) throws {
   if let pattern = try? IdentityPattern(text) {
     try demand((try? IdentityPattern(pattern.description)) == pattern, "\(pattern) reads as another pattern")
   }
+}
+
+private func judgeTraits(_ text: String) throws {
+  guard let traits = NetworkTraits(text) else { return }
+  try demand(NetworkTraits(traits.description) == traits, "\(traits) reads as other traits")
+  _ = PassagePrediction(own: traits, peer: traits).sentence
 }
 
 private func judgeWords(_ text: String) throws {

@@ -1,6 +1,8 @@
+import FoundationEssentials
 import Glibc
 
 @testable import Identity
+@testable import Plexus
 @testable import Rendezvous
 
 /// Whatever the state files hold, a puzzle is new once, and numbers go up and stay near the clock.
@@ -19,6 +21,15 @@ func fuzzStateFiles(_ input: [UInt8]) throws {
   let second = try InviteNumbers(folder: folder.path, own: id).take(atLeast: now, now: now)
   // A number further ahead than an hour is of a wrong clock: then it starts over.
   try demand(second == (first > now + 3600 ? now : first + 1), "\(second) follows \(first)")
+
+  try folder.write(input.bytes(), to: "failures-\(id)")
+  let failures = FailureMemory(folder: folder.path, own: id)
+  let entries = failures.entries()
+  failures.add(
+    FailedPassage(
+      PlexusError(.other, "x"), with: FuzzKeys.own.identity.name, as: .inviting, at: Date(timeIntervalSince1970: 0)))
+  let kept = entries.suffix(FailureMemory.maximumEntries - 1)
+  try demand(failures.entries().dropLast() == kept, "failures were forgotten, or made up")
 
   try folder.write(input.remainder(), to: "seen-\(id)")
   let memory = try ReplayMemory(folder: folder.path, own: id)
@@ -48,7 +59,7 @@ private struct StateFolder {
   }
 
   func remove() {
-    for kind in ["numbers", "seen"] { unlink("\(path)/\(kind)-\(FuzzKeys.own.identity.certificateID)") }
+    for kind in ["numbers", "failures", "seen"] { unlink("\(path)/\(kind)-\(FuzzKeys.own.identity.certificateID)") }
     rmdir(path)
   }
 }

@@ -19,12 +19,29 @@ import Testing
       await Task.yield()
       tally.play(seed)
     }
+    if cell.arrangement == .apart { await comparePrediction(of: cell, with: &tally) }
     #expect(tally.complaints.isEmpty, "\(tally.sentence)")
     #expect(cell.expectation != .certain || tally.successes == tally.schedules, "\(tally.sentence)")
     #expect(cell.expectation != .impossible || tally.successes == 0, "\(tally.sentence)")
     #expect(tally.peakPerSecond <= 200)
     if cell.wires == .good, cell.expectation == .certain {
       #expect(tally.longest ?? .zero < .milliseconds(1500), "\(tally.sentence)")
+    }
+  }
+
+  /// What `plexus doctor` says before two such hosts meet is what comes of them.
+  private func comparePrediction(of cell: PathMatrix.Cell, with tally: inout PathTally) async {
+    let prediction = PathPrediction(own: cell.inviter.traits, peer: cell.acceptor.traits)
+    #expect(prediction.way == PathPrediction(own: cell.acceptor.traits, peer: cell.inviter.traits).way)
+    #expect((prediction.way == .none) == (cell.expectation == .impossible), "\(cell): \(prediction.way)")
+    // One of twenty likely ones may fail, but not three in a row.
+    for seed in TestSeeds.schedules(3) where cell.expectation == .likely && tally.successes == 0 {
+      await Task.yield()
+      tally.play(seed)
+    }
+    #expect(cell.expectation != .likely || tally.successes > 0, "\(tally.sentence)")
+    if cell.wires == .good, cell.expectation == .certain, let longest = tally.longest {
+      #expect(longest < (prediction.longestTime ?? .zero), "\(tally.sentence)")
     }
   }
 

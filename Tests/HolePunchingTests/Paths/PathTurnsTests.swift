@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct PathTurnsTests {
   private let failure = PathFinder.Outcome.failure(
-    PathFailure(code: .portNotFound, duration: .zero, pairs: 1, counters: CheckCounters()))
+    PathFailure(
+      code: .portNotFound, duration: .zero, pairs: 1, counters: CheckCounters(), ownTraits: NATTraits(),
+      peerTraits: NATTraits()))
 
   @Test func oneHasTheTurnAtATime() {
     let turns = PathTurns()

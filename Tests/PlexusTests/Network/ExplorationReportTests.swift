@@ -25,18 +25,18 @@ import Testing
     arguments: [
       (
         false, .endpointIndependent, .endpointIndependent,
-        ["no NAT", "everyone can send", "with every peer:", "observed"]
+        ["no NAT", "everyone can send", "with every peer;", "observed"]
       ),
-      (false, .endpointIndependent, .addressAndPortDependent, ["firewall", "every peer but", "observed"]),
-      (true, .endpointIndependent, .endpointIndependent, ["can be punched", "with every peer:", "observed"]),
+      (false, .endpointIndependent, .addressAndPortDependent, ["firewall", "with every peer;", "observed"]),
+      (true, .endpointIndependent, .endpointIndependent, ["can be punched", "with every peer;", "observed"]),
       (
         true, .endpointIndependent, .addressAndPortDependent,
-        ["can be punched", "every peer but those behind a symmetric"]
+        ["can be punched", "with every peer; with one behind a symmetric NAT"]
       ),
-      (true, .endpointIndependent, .unknown, ["can be punched", "every peer but", "likely, not certain"]),
+      (true, .endpointIndependent, .unknown, ["can be punched", "with every peer;", "likely, not certain"]),
       (
         true, .addressAndPortDependent, .addressAndPortDependent,
-        ["symmetric NAT", "does not work", "forward a UDP port"]
+        ["symmetric NAT", "but those behind a symmetric NAT", "forwarded UDP port"]
       ),
       (true, .unknown, .unknown, ["kind could not be observed", "worth a try", "second STUN server"]),
     ] as [(Bool, MappingBehavior, FilteringBehavior, [String])])
@@ -50,7 +50,7 @@ import Testing
 
   @Test func aNATThatDoesNotHairpinIsNamed() {
     let words = Self.words(Self.report(.endpointIndependent, .endpointIndependent, hairpins: false))
-    #expect(words.contains("machines behind this same NAT"))
+    #expect(words.contains("behind this same NAT"))
   }
 
   @Test func withoutAnAnswerTheFailureNamesEachServer() throws {
@@ -95,7 +95,7 @@ import Testing
       try JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
     #expect(
       Set(object.keys) == ["format", "prospect", "confidence", "ipv4", "ipv6", "unresolved", "milliseconds"])
-    #expect(object["format"] as? Int == 1 && object["prospect"] as? String == "everyPeerButSymmetric")
+    #expect(object["format"] as? Int == 1 && object["prospect"] as? String == "everyPeer")
     let ipv6 = try #require(object["ipv6"] as? [String: Any])
     #expect(ipv6["state"] as? String == "leftOut" && ipv6["report"] is NSNull)
     let ipv4 = try #require(object["ipv4"] as? [String: Any])

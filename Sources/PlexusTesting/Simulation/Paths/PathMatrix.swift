@@ -13,6 +13,16 @@ public enum PathMatrix {
     let hasRule: Bool?
 
     var isSymmetric: Bool { hasRule != nil }
+    /// What a look at everything says of such a network.
+    public var traits: NATTraits {
+      let allocations = Set(surroundings.nats.map(\.allocation))
+      let allocation: PortAllocation =
+        allocations.contains(.random) ? .random : allocations.contains(.sequential) ? .sequential(step: 1) : .preserving
+      return NATTraits(
+        mapping: surroundings.mapping.behavior, filtering: surroundings.filtering.filteringBehavior,
+        allocation: isSymmetric ? allocation : .unknown)
+    }
+
     /// Whether a datagram from any port of an address that was sent to comes in.
     var admitsAnyPort: Bool { surroundings.filtering < .addressAndPort }
   }
@@ -73,7 +83,7 @@ public enum PathMatrix {
       if acceptor.isSymmetric, inviter.isSymmetric {
         guard acceptor.hasRule == true, inviter.hasRule == true else { return .impossible }
         let allocations = Set([acceptor, inviter].flatMap { $0.surroundings.nats.map(\.allocation) })
-        return allocations.count == 1 ? .likely : .possible
+        return allocations.count == 1 ? .likely : .impossible
       }
       let other = acceptor.isSymmetric ? inviter : acceptor
       // The acceptor must reach the inviter before it knows whether that has begun.

@@ -50,14 +50,15 @@ public struct PathSide: Hashable, Sendable {
     var candidates = [Candidate(.host, base)]
     if let first = seen.first, first != base { candidates.append(Candidate(.serverReflexive, first)) }
     if isSymmetric, let first = seen.first {
-      let samples = (1...UInt16(Self.samples)).compactMap { offset -> PortAllocation.Sample? in
-        let local = socket(offset)
-        return mapped(local, servers[Int(offset) % 2]).map { PortAllocation.Sample(local: local.port, mapped: $0.port) }
+      // Ports of real sockets are not next to each other, where one mapping would take the port that the next wants to keep.
+      let samples = (1...UInt16(Self.samples)).compactMap { number -> PortAllocation.Sample? in
+        let local = socket(16 * number)
+        return mapped(local, servers[Int(number) % 2]).map { PortAllocation.Sample(local: local.port, mapped: $0.port) }
       }
       traits.allocation = PortAllocation(samples)
       traits.sampledPorts = samples.map(\.mapped)
       if traits.allocation == .preserving {
-        let reserved = socket(20)
+        let reserved = socket(150)
         bases.append(CheckBase(reserved, purpose: .reserved))
         candidates.append(Candidate(.predicted, Endpoint(address: first.address, port: reserved.port)))
       }
@@ -71,7 +72,7 @@ public struct PathSide: Hashable, Sendable {
     return Placed(
       nat: nat, address: address,
       offer: PunchOffer(candidates: candidates, traits: traits, keyShare: KeyShare(using: &random)), bases: bases,
-      spare: (100..<400).map(socket))
+      spare: (200..<500).map(socket))
   }
 }
 
