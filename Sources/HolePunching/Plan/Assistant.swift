@@ -13,6 +13,8 @@ struct Assistant: Sendable {
   private var guesses: PortGuesses?
   private let lowHopLimit: UInt8
   private let bound: Int
+  /// Whether the peer may start late.
+  private let isPatient: Bool
   /// When the next datagram is due; nil when there is nothing (more) to do.
   private(set) var next: Instant?
   /// Whether the ordinary checks had their chance: its sockets are opened then, and not before.
@@ -23,10 +25,12 @@ struct Assistant: Sendable {
   var areComplete = false
   private var turns = 0
 
-  init(_ plan: PathPlan, configuration: PathConfiguration, start: Instant) {
+  /// - Parameter isLate: whether the peer begins long after this side.
+  init(_ plan: PathPlan, configuration: PathConfiguration, isLate: Bool, start: Instant) {
     assistance = plan.assistance
     lowHopLimit = configuration.lowHopLimit
-    bound = configuration.maximumAssistance
+    isPatient = isLate && plan.isSpraying && configuration.maximumAssistance > 0
+    bound = isPatient ? max(configuration.maximumAssistance, PathTiming.patientGuesses) : configuration.maximumAssistance
     switch plan.assistance {
     case _ where configuration.maximumAssistance <= 0: next = nil
     case .none: next = nil
@@ -65,7 +69,7 @@ struct Assistant: Sendable {
     switch assistance {
     case .none: shot = nil
     case .spray(let addresses, _):
-      next = now.advanced(by: count < PathTiming.fastGuesses ? PathTiming.guessInterval : PathTiming.slowGuessInterval)
+      next = now.advanced(by: guessInterval)
       shot = guesses.map { _ in
         Shot(
           socket: nil, destination: Endpoint(address: addresses[count % addresses.count], port: nextGuess()),
@@ -85,14 +89,20 @@ struct Assistant: Sendable {
     return shot
   }
 
+  private var guessInterval: Duration {
+    if isPatient { return PathTiming.patientGuessInterval }
+    return count < PathTiming.fastGuesses ? PathTiming.guessInterval : PathTiming.slowGuessInterval
+  }
+
   private mutating func nextGuess() -> UInt16 {
     guard var guesses else { return 1024 }
     defer { self.guesses = guesses }
     return guesses.next()
   }
 
-  /// One socket after another, at first quickly and with a low hop limit, then again and again to keep their mappings, in turn without
-  /// and with it: a second NAT may be further out.
+  /// One socket after another, at first quickly and with a low hop limit, then again and again to keep their mappings, in turn with
+  /// and without it: a second NAT may be further out. The second round is low too, because the peer finds most ports during that one, and some NATs drop
+  /// a mapping on a datagram from another port.
   private mutating func turn(
     _ sockets: Int, _ available: Int, now: Instant, _ make: (Int, Int, UInt8?) -> Shot
   ) -> Shot? {
@@ -104,6 +114,6 @@ struct Assistant: Sendable {
       return nil
     }
     turns += 1
-    return make(socket, round + socket, round.isMultiple(of: 2) ? lowHopLimit : nil)
+    return make(socket, round + socket, round == 0 || !round.isMultiple(of: 2) ? lowHopLimit : nil)
   }
 }

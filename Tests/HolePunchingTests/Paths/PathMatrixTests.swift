@@ -72,10 +72,11 @@ import Testing
   @Test func twoRandomNATsAreToldSoSoon() throws {
     let side = PathSide(Surroundings([.symmetric]))
     let run = PathScenario(acceptor: side, inviter: side).run(seed: 1)
-    #expect(run.duration < .seconds(17))
-    #expect(run.datagrams < 400)
+    #expect(run.duration < .seconds(6))
+    #expect(run.datagrams < 100)
     let failure = #expect(throws: PathFailure.self) { try run.inviter?.get() }
     #expect(failure?.code == .bothSymmetric)
+    #expect(failure.map { $0.duration < .seconds(3.1) } == true)
     #expect(failure?.description.contains("both NATs are symmetric") == true)
   }
 
