@@ -30,7 +30,8 @@ struct Assistant: Sendable {
     assistance = plan.assistance
     lowHopLimit = configuration.lowHopLimit
     isPatient = isLate && plan.isSpraying && configuration.maximumAssistance > 0
-    bound = isPatient ? max(configuration.maximumAssistance, PathTiming.patientGuesses) : configuration.maximumAssistance
+    bound =
+      isPatient ? max(configuration.maximumAssistance, PathTiming.patientGuesses) : configuration.maximumAssistance
     switch plan.assistance {
     case _ where configuration.maximumAssistance <= 0: next = nil
     case .none: next = nil

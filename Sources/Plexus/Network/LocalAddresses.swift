@@ -27,26 +27,44 @@ enum LocalAddresses {
     return Array((own.filter { $0 == preferred } + own.filter { $0 != preferred }).prefix(4))
   }
 
-  /// The source of datagrams to the internet at large, for which a root name server stands; nothing is sent.
-  private static func routed(_ family: IPAddress.Family) -> IPAddress? {
-    IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").flatMap {
-      LocalRoute.localAddress(towards: Endpoint(address: $0, port: 53))
+  /// IPv4 addresses of this host, other than that of the preferred route, from which a way leads to the internet through their own interface: a
+  /// second uplink, such as Wi-Fi beside Ethernet. At most two; addresses of virtual networks within this machine are none of them.
+  static func furtherUplinks() -> [IPAddress] {
+    let preferred = routed(.v4)
+    let others = interfaceAddresses().filter { entry in
+      entry.address.family == .v4 && entry.address != preferred
+        && (entry.address.scope == .global || entry.address.scope == .private)
     }
+    guard !others.isEmpty, let beyond = beyond(.v4) else { return [] }
+    let routed = others.filter { LocalRoute.leads(from: $0.address, through: $0.interface, towards: beyond) }
+    return Array(routed.map(\.address).prefix(2))
   }
 
-  private static func all() -> [IPAddress] {
+  /// The source of datagrams to the internet at large; nothing is sent.
+  private static func routed(_ family: IPAddress.Family) -> IPAddress? {
+    beyond(family).flatMap { LocalRoute.localAddress(towards: $0) }
+  }
+
+  /// A root name server, which stands for the internet at large.
+  private static func beyond(_ family: IPAddress.Family) -> Endpoint? {
+    IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").map { Endpoint(address: $0, port: 53) }
+  }
+
+  private static func all() -> [IPAddress] { interfaceAddresses().map(\.address) }
+
+  private static func interfaceAddresses() -> [(address: IPAddress, interface: String)] {
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { return [] }
     defer { freeifaddrs(list) }
     let unsteady = unsteadyAddresses()
-    var found: [IPAddress] = []
+    var found: [(address: IPAddress, interface: String)] = []
     var next = list
     while let entry = next?.pointee {
       next = entry.ifa_next
       guard entry.ifa_flags & UInt32(IFF_UP) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
-        let address = address(at: raw), !unsteady.contains(address), !found.contains(address)
+        let address = address(at: raw), !unsteady.contains(address), !found.contains(where: { $0.address == address })
       else { continue }
-      found.append(address)
+      found.append((address, String(cString: entry.ifa_name)))
     }
     return found
   }

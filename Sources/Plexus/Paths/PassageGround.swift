@@ -13,6 +13,8 @@ struct PassageGround: Sendable {
   let mapping: MappingReport?
   /// Sockets beside the main one.
   let others: [PathSocket]
+  /// What servers said of some of them.
+  var otherMappings: [AskedSocket] = []
   /// What the peer is told; nil for the public endpoint alone.
   let offer: PunchOffer?
 
