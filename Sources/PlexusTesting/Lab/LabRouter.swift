@@ -52,6 +52,20 @@ extension Lab {
         """)
     }
 
+    /// Lets mappings live for that long without a datagram, whether they were answered or not.
+    ///
+    /// - Parameter seconds: at least 1; the kernel's own numbers are 30 and 120.
+    public func forgetMappings(after seconds: Int) async throws {
+      try await execute(
+        """
+        echo \(seconds) >/proc/sys/net/netfilter/nf_conntrack_udp_timeout
+        echo \(seconds) >/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream
+        """)
+    }
+
+    /// Limits the packets on the public link, in bytes, of 1280 at least.
+    public func limitPackets(to bytes: Int) async throws { try await execute("ip link set eth0 mtu \(bytes)") }
+
     private var forgetAddresses: String { kind == .addressRestricted ? "nft flush set ip nat seen" : "" }
 
     private func execute(_ script: String) async throws {

@@ -8,11 +8,18 @@ import Testing
   private static let portRestricted = PathSide(Surroundings([.portRestricted]))
   private static let symmetric = PathSide(Surroundings([.symmetric]))
 
+  private static let dropping = {
+    var nat = NATBehaviour.portRestricted
+    nat.unexpectedInbound = .dropsMapping
+    return PathSide(Surroundings([nat]))
+  }()
+
   private func subscribers(hairpinning: Bool) -> PathScenario {
-    let provider = NATBehaviour.portRestricted.with(\.hairpins, hairpinning)
+    var provider = NATBehaviour.portRestricted
+    provider.hairpins = hairpinning
     let side = PathSide(Surroundings([.portRestricted, provider]))
     var scenario = PathScenario(acceptor: side, inviter: side)
-    scenario.arrangement = .sameProvider
+    scenario.arrangement = PathScenario.Arrangement.sameProvider
     return scenario
   }
 
@@ -37,8 +44,7 @@ import Testing
   }
 
   @Test func aNATThatForgetsAMappingForAStrayIsPassedByAnySymmetricPeer() async {
-    let dropping = PathSide(Surroundings([.portRestricted.with(\.unexpectedInbound, .dropsMapping)]))
-    for (acceptor, inviter) in [(dropping, Self.symmetric), (Self.symmetric, dropping)] {
+    for (acceptor, inviter) in [(Self.dropping, Self.symmetric), (Self.symmetric, Self.dropping)] {
       var found = 0
       let seeds = TestSeeds.schedules(10)
       for seed in seeds {
@@ -60,10 +66,9 @@ import Testing
   }
 
   @Test func aSlowAnswerDoesNotMakeTheInvitersNATForget() {
-    let dropping = PathSide(Surroundings([.portRestricted.with(\.unexpectedInbound, .dropsMapping)]))
     for seed in TestSeeds.schedules(10) {
       var random = SeededGenerator(seed: seed)
-      let run = byMail(Self.portRestricted, dropping, random: &random).run(seed: random.next())
+      let run = byMail(Self.portRestricted, Self.dropping, random: &random).run(seed: random.next())
       #expect(run.succeeded && run.duration < .seconds(2), "PLEXUS_SEED=\(seed)")
     }
   }

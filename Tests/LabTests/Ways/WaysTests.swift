@@ -23,6 +23,27 @@ extension LabTests {
     @Test(arguments: [Lab.Site.portRestricted, .doubled])
     func twoLayersAreNoMatter(_ other: Lab.Site) async throws { try await expectPassage(between: [.doubled, other]) }
 
+    @Test(arguments: [true, false])
+    func anUplinkThatIsDeadThoughPreferredIsPassedBy(_ isInviter: Bool) async throws {
+      try await withLab(sites: [.portRestricted, .portRestricted, .portRestricted]) { lab in
+        let address = try await lab.addUplink(to: 1, ofHost: 0)
+        try await lab.nat(0).dropDatagrams(percent: 100)
+        let roaming = try await PlexusPeer("roaming", on: lab.host(0), in: lab)
+        let other = try await PlexusPeer("other", on: lab.host(2), in: lab)
+        try roaming.befriend(other)
+        let (acceptor, inviter) = isInviter ? (other, roaming) : (roaming, other)
+        try await acceptor.withAcceptor { _ in
+          let start = ContinuousClock.now
+          try await inviter.invites(acceptor)
+          #expect(.now - start < .seconds(10))
+          try await expectMatchingPassages(acceptor, inviter)
+        }
+        let passage = try #require(roaming.passages.first)
+        #expect(passage.inner.address.description == address)
+        #expect(passage.outer.address.description == lab.nat(1).publicAddress)
+      }
+    }
+
     @Test func subscribersOfOneProviderMeetWhereItHairpins() async throws {
       let (acceptor, inviter) = try await expectPassage(
         between: [.subscriber(hairpins: true), .subscriber(hairpins: true)])
