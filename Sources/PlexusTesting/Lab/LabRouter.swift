@@ -63,8 +63,15 @@ extension Lab {
         """)
     }
 
-    /// Limits the packets on the public link, in bytes, of 1280 at least.
-    public func limitPackets(to bytes: Int) async throws { try await execute("ip link set eth0 mtu \(bytes)") }
+    /// Limits the packets in the inside network, in bytes, of 1280 at least; those that come in and are larger the router refuses, and says so to
+    /// the sender. Its hosts have to be told.
+    public func limitPackets(to bytes: Int) async throws {
+      try await execute(
+        """
+        for port in /sys/class/net/inside/brif/*; do ip link set ${port##*/} mtu \(bytes); done
+        ip link set inside mtu \(bytes)
+        """)
+    }
 
     private var forgetAddresses: String { kind == .addressRestricted ? "nft flush set ip nat seen" : "" }
 
