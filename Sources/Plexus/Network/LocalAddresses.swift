@@ -1,3 +1,4 @@
+import CNetworkChanges
 import Datagrams
 import LibC
 import STUN
@@ -27,17 +28,19 @@ enum LocalAddresses {
     return Array((own.filter { $0 == preferred } + own.filter { $0 != preferred }).prefix(4))
   }
 
-  /// IPv4 addresses of this host, other than that of the preferred route, from which a way leads to the internet through their own interface: a
-  /// second uplink, such as Wi-Fi beside Ethernet. At most two; addresses of virtual networks within this machine are none of them.
+  /// IPv4 addresses of this host, other than that of the preferred route, whose datagrams to the internet leave by their own interface: a second
+  /// uplink, such as Wi-Fi beside Ethernet, where rules for the source are set (`ip rule from`). At most two; virtual networks within this
+  /// machine are none of them.
   static func furtherUplinks() -> [IPAddress] {
-    let preferred = routed(.v4)
-    let others = interfaceAddresses().filter { entry in
-      entry.address.family == .v4 && entry.address != preferred
-        && (entry.address.scope == .global || entry.address.scope == .private)
+    guard let preferred = routed(.v4), case .v4(let beyond)? = beyond(.v4)?.address else { return [] }
+    let own = interfaceAddresses().filter { entry in
+      guard case .v4(let bits) = entry.address, entry.address != preferred,
+        entry.address.scope == .global || entry.address.scope == .private
+      else { return false }
+      let interface = plexus_route_interface(bits.bigEndian, beyond.bigEndian)
+      return interface != 0 && interface == if_nametoindex(entry.interface)
     }
-    guard !others.isEmpty, let beyond = beyond(.v4) else { return [] }
-    let routed = others.filter { LocalRoute.leads(from: $0.address, through: $0.interface, towards: beyond) }
-    return Array(routed.map(\.address).prefix(2))
+    return Array(own.map(\.address).prefix(2))
   }
 
   /// The source of datagrams to the internet at large; nothing is sent.
