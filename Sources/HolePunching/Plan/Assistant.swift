@@ -15,6 +15,8 @@ struct Assistant: Sendable {
   private let bound: Int
   /// Whether the peer may start late.
   private let isPatient: Bool
+  /// Until when nothing may get as far as the peer's NAT, because the peer has not begun.
+  private let lowUntil: Instant
   /// When the next datagram is due; nil when there is nothing (more) to do.
   private(set) var next: Instant?
   /// Whether the ordinary checks had their chance: its sockets are opened then, and not before.
@@ -29,6 +31,7 @@ struct Assistant: Sendable {
   init(_ plan: PathPlan, configuration: PathConfiguration, isLate: Bool, start: Instant) {
     assistance = plan.assistance
     lowHopLimit = configuration.lowHopLimit
+    lowUntil = isLate ? start.advanced(by: configuration.lowHopLimitPeriod) : start
     isPatient = isLate && plan.isSpraying && configuration.maximumAssistance > 0
     bound =
       isPatient ? max(configuration.maximumAssistance, PathTiming.patientGuesses) : configuration.maximumAssistance
@@ -115,6 +118,7 @@ struct Assistant: Sendable {
       return nil
     }
     turns += 1
-    return make(socket, round + socket, round == 0 || !round.isMultiple(of: 2) ? lowHopLimit : nil)
+    let isLow = round == 0 || !round.isMultiple(of: 2) || now < lowUntil
+    return make(socket, round + socket, isLow ? lowHopLimit : nil)
   }
 }
