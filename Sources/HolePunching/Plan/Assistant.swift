@@ -80,11 +80,11 @@ struct Assistant: Sendable {
           hopLimit: nil)
       }
     case .open(let sockets, let targets):
-      shot = turn(sockets, available, now: now) {
+      shot = turn(sockets, available, isSearched: true, now: now) {
         Shot(socket: $0, destination: targets[$1 % targets.count], hopLimit: $2)
       }
     case .mirror(let sockets, let address, let first, let step, let spread):
-      shot = turn(sockets, available, now: now) { socket, _, hopLimit in
+      shot = turn(sockets, available, isSearched: false, now: now) { socket, _, hopLimit in
         let port = PortGuesses.port(first, step: step, steps: 1 + socket + socket % spread)
         return Shot(socket: socket, destination: Endpoint(address: address, port: port), hopLimit: hopLimit)
       }
@@ -105,10 +105,12 @@ struct Assistant: Sendable {
   }
 
   /// One socket after another, at first quickly and with a low hop limit, then again and again to keep their mappings, in turn with
-  /// and without it: a second NAT may be further out. The second round is low too, because the peer finds most ports during that one, and some NATs drop
-  /// a mapping on a datagram from another port.
+  /// and without it: a second NAT may be further out.
+  ///
+  /// - Parameter isSearched: whether the peer looks for the ports. It finds most of them during the second round, which therefore is low too: some NATs
+  ///   drop a mapping on a datagram from another port. Where both aim, datagrams have to arrive.
   private mutating func turn(
-    _ sockets: Int, _ available: Int, now: Instant, _ make: (Int, Int, UInt8?) -> Shot
+    _ sockets: Int, _ available: Int, isSearched: Bool, now: Instant, _ make: (Int, Int, UInt8?) -> Shot
   ) -> Shot? {
     let (round, socket) = turns.quotientAndRemainder(dividingBy: sockets)
     next = now.advanced(by: round == 0 ? PathTiming.guessInterval : PathTiming.refreshInterval / sockets)
@@ -118,7 +120,7 @@ struct Assistant: Sendable {
       return nil
     }
     turns += 1
-    let isLow = round == 0 || !round.isMultiple(of: 2) || now < lowUntil
+    let isLow = isSearched ? round == 0 || !round.isMultiple(of: 2) || now < lowUntil : round.isMultiple(of: 2)
     return make(socket, round + socket, isLow ? lowHopLimit : nil)
   }
 }

@@ -28,8 +28,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [("port-restricted", "symmetric, random"), ("symmetric, random", "port-restricted")])
-  func aRandomPortIsFoundInNineteenOfTwenty(_ acceptor: String, _ inviter: String) async throws {
+  @Test(arguments: [
+    ("port-restricted", "symmetric, random"), ("symmetric, random", "port-restricted"),
+    ("symmetric, sequential", "symmetric, sequential"),
+  ])
+  func aPortIsFoundSoonInNineteenOfTwenty(_ acceptor: String, _ inviter: String) async throws {
     let cell = try #require(PathMatrix.cells().first { $0.description == "\(acceptor) x \(inviter)" })
     var tally = PathTally(cell)
     for seed in TestSeeds.schedules(40) {
