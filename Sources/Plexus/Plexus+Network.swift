@@ -48,24 +48,35 @@ extension Plexus {
   var canContinueStreams: Bool { configuration.purpose == .streams && configuration.localEndpoint.port == 0 }
 
   /// Learns the public endpoint of a socket.
-  func publicMapping(of socket: UDPSocket) async throws -> MappingReport {
+  ///
+  /// - Parameter isMain: whether what is found is told.
+  func publicMapping(of socket: UDPSocket, isMain: Bool = true) async throws -> MappingReport {
     let (servers, failures) = await directory.servers()
-    for failure in failures where !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
+    for failure in failures where isMain && !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
     if servers.isEmpty, let failure = failures.first { throw failure }
     let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in
-      if case .serverFailed(let server, let outcome) = event { telemetry.tell(.serverFailed(server, outcome)) }
+      if isMain, case .serverFailed(let server, let outcome) = event { telemetry.tell(.serverFailed(server, outcome)) }
     }
-    telemetry.tell(.mapped(report))
+    if isMain { telemetry.tell(.mapped(report)) }
     return report
   }
 
-  /// Keeps the NAT's mapping alive until cancelled.
+  /// Keeps the NATs' mappings alive until cancelled.
   func keepMappingAlive(of ground: PassageGround) async throws {
+    try await withThrowingTaskGroup { group in
+      if let report = ground.mapping { group.addTask { try await keepAlive(ground.main, report) } }
+      for asked in ground.otherMappings {
+        group.addTask { try await keepAlive(asked.socket.socket, asked.mapping) }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  private func keepAlive(_ socket: UDPSocket, _ report: MappingReport) async throws {
     // Whoever told a public endpoint has answered.
-    guard let report = ground.mapping, let server = report.fastestServer else { return }
-    try await STUNClient.keepMappingAlive(on: ground.main, server: server, publicEndpoint: report.publicEndpoint) {
-      changed in
-      telemetry.tell(.mappingChanged(to: changed, from: report.publicEndpoint))
+    guard let server = report.fastestServer else { return }
+    try await STUNClient.keepMappingAlive(on: socket, server: server, publicEndpoint: report.publicEndpoint) {
+      telemetry.tell(.mappingChanged(to: $0, from: report.publicEndpoint))
     }
   }
 
@@ -80,6 +91,7 @@ extension Plexus {
     var configuration = PathConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
+    if self.configuration.email != nil { configuration.lowHopLimitPeriod = Self.mailPatience }
     let (path, socket) = try await keepingLease(of: ground) {
       try await findPath(
         to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
@@ -108,10 +120,14 @@ extension Plexus {
     }
   }
 
+  /// How long an answer by mail may take to reach the inviter: an inbox that is asked every few seconds, and a server that looks at mail before it delivers it.
+  private static let mailPatience: Duration = .seconds(20)
+
   private func punch(_ exchange: Exchange, on ground: PassageGround, as role: PunchRole) async throws -> Passage {
     var configuration = PunchConfiguration()
     configuration.timeout = self.configuration.handshakeTimeout
     configuration.lowHopLimit = self.configuration.punchHops
+    if self.configuration.email != nil { configuration.lowHopLimitPeriod = Self.mailPatience }
     if ground.isForwarded { configuration.openingDelay = Self.forwardedOpeningDelay }
     let result = try await HolePunching.punch(
       on: ground.main, as: role, secret: exchange.secret.value, peer: exchange.theirs.endpoint,

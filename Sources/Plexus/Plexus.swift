@@ -110,6 +110,7 @@ public struct Plexus: Sendable {
     }
     var dht = configuration.dht
     dht.port = port
+    if dht.address4 == .unspecified(.v4) { dht.alternatives4 = LocalAddresses.furtherUplinks() }
     return try DHTRendezvous(
       own: identity, repository: repository, configuration: dht, subjects: configuration.subjects, memory: memory,
       numbers: InviteNumbers(folder: folder, own: own), onEvent: { telemetry.tell(.dht($0)) }, logger: telemetry.logger)

@@ -18,6 +18,8 @@ public struct DHTConfiguration: Hashable, Sendable {
   public var network: UInt32
   /// The local IPv4 address, nil to leave IPv4 out.
   public var address4: IPAddress?
+  /// Local IPv4 addresses that are tried in turn, each for a moment, where nobody answers at ``address4``: those of further uplinks.
+  public var alternatives4: [IPAddress] = []
   /// The local IPv6 address, nil to leave IPv6 out.
   public var address6: IPAddress?
   /// The folder in which the nodes that answered are kept, so that the next start needs no bootstrap host; nil to keep

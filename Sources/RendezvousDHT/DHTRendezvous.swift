@@ -67,14 +67,30 @@ public actor DHTRendezvous: Rendezvous {
 
   // MARK: Joining and leaving
 
+  /// Long enough for three greetings and an answer from the other side of the world.
+  private static let turnOfAddress: Duration = .milliseconds(1500)
+
   /// Starts the node and returns when the first other node has answered.
   ///
   /// - Throws: ``RendezvousError`` with code `portTaken`, `cannotStart` or `notJoined`. After the last the node is stopped;
   ///   joining can be tried again.
   public func join(timeout: Duration) async throws {
     guard case .idle = phase else { throw RendezvousError(.notRunning, "the DHT node was started before") }
+    var left = timeout
+    // An uplink that is dead, though it is the preferred one, must not keep out those that are not.
+    for address in [configuration.address4] + configuration.alternatives4
+    where !configuration.alternatives4.isEmpty && left > Self.turnOfAddress * 2 {
+      left -= Self.turnOfAddress
+      do { return try await join(from: address, timeout: Self.turnOfAddress) } catch let error as RendezvousError {
+        guard error.code == .notJoined || address != configuration.address4 else { throw error }
+      }
+    }
+    try await join(from: configuration.address4, timeout: left)
+  }
+
+  private func join(from address4: IPAddress?, timeout: Duration) async throws {
     let board = StatusBoard()
-    let node = try startNode(board)
+    let node = try startNode(board, address4: address4)
     let cache = cache
     let bootstrapper = Bootstrapper(
       node: node, configuration: configuration, knownNodes: { cache?.load() ?? [] }, onEvent: onEvent)
@@ -124,7 +140,7 @@ public actor DHTRendezvous: Rendezvous {
     node.stop()
   }
 
-  private func startNode(_ board: StatusBoard) throws -> DHTNode {
+  private func startNode(_ board: StatusBoard, address4: IPAddress?) throws -> DHTNode {
     let wanted: UInt16
     var mayTakeAnother = false
     switch configuration.port {
@@ -132,7 +148,7 @@ public actor DHTRendezvous: Rendezvous {
     case .preferred(let port): (wanted, mayTakeAnother) = (port, true)
     }
     var parameters = DHTNode.Parameters(
-      port: wanted, address4: configuration.address4?.description, address6: configuration.address6?.description,
+      port: wanted, address4: address4?.description, address6: configuration.address6?.description,
       network: configuration.network, serves: false)
     do {
       let node = try DHTNode(parameters, onStatus: board.post)

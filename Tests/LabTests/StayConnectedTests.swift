@@ -33,30 +33,56 @@ extension LabTests {
       }
     }
 
+    /// Providers' NATs forget after 20 s; these do after 3 s, and their networks take small packets only.
+    @Test func anIdleStreamKeepsMappingsThatAreSoonForgottenWherePacketsAreSmall() async throws {
+      try await withPair { lab, acceptor, inviter in
+        for site in [0, 1] {
+          try await lab.nat(site).forgetMappings(after: 3)
+          try await lab.nat(site).limitPackets(to: 1280)
+          _ = try await lab.host(site).run("ip", "link", "set", "eth0", "mtu", "1280")
+        }
+        try await withImporter(of: acceptor, at: inviter, in: lab) { site, importer in
+          let said = try await site.ssh(
+            from: inviter.host, command: "echo begin; sleep 9; head -c 300000 /dev/zero | tr '\\0' x; echo; echo end")
+          #expect(said.hasSuffix("x\nend\n") && said.count > 250_000)
+          #expect(!importer.errors.contains("go on over"), "\(importer.errors)")
+        }
+      }
+    }
+
+    /// Calls `body` while services of a real sshd are at hand.
+    private func withImporter(
+      of acceptor: PlexusPeer, at inviter: PlexusPeer, in lab: Lab,
+      _ body: (SSHSite, Lab.RunningProgram) async throws -> Void
+    ) async throws {
+      let site = try await SSHSite(on: acceptor.host, in: lab)
+      try await acceptor.host.withProcess(
+        Lab.findProgram("sshd") ?? "sshd", "-D", "-e", "-f", "\(site.directory)/sshd_config"
+      ) { server in
+        try await server.waitForLine(containing: "Server listening")
+        try await acceptor.withServices(["--accept", "--export", site.address]) { _ in
+          try await inviter.withServices(["--peer-info", acceptor.identity, "--import", "127.0.0.1:2200"]) { importer in
+            try await importer.waitForLine(containing: "encrypted between the two identities")
+            try await body(site, importer)
+          }
+        }
+      }
+    }
+
     /// Calls `body` while a session prints, and expects that it prints to its end.
     private func withSession(_ body: (Lab, Lab.RunningProgram) async throws -> Void) async throws {
       try await withPair { lab, acceptor, inviter in
-        let site = try await SSHSite(on: acceptor.host, in: lab)
-        try await acceptor.host.withProcess(
-          Lab.findProgram("sshd") ?? "sshd", "-D", "-e", "-f", "\(site.directory)/sshd_config"
-        ) { server in
-          try await server.waitForLine(containing: "Server listening")
-          try await acceptor.withServices(["--accept", "--export", site.address]) { _ in
-            try await inviter.withServices(["--peer-info", acceptor.identity, "--import", "127.0.0.1:2200"]) {
-              importer in
-              try await importer.waitForLine(containing: "encrypted between the two identities")
-              let command = "for i in $(seq 60); do echo line $i; sleep 0.1; done; echo the end"
-              try await inviter.host.withProcess(
-                "ssh", arguments: site.options + ["-p", "2200", "127.0.0.1", command]
-              ) { session in
-                try await session.waitForLine(containing: "line 5")
-                try await body(lab, importer)
-                try await session.waitForLine(containing: "the end", deadline: .seconds(60))
-                #expect(try await session.waitForExit() == .exited(0))
-                for number in 1...60 {
-                  #expect(session.output.contains("line \(number)\n"))
-                }
-              }
+        try await withImporter(of: acceptor, at: inviter, in: lab) { site, importer in
+          let command = "for i in $(seq 60); do echo line $i; sleep 0.1; done; echo the end"
+          try await inviter.host.withProcess(
+            "ssh", arguments: site.options + ["-p", "2200", "127.0.0.1", command]
+          ) { session in
+            try await session.waitForLine(containing: "line 5")
+            try await body(lab, importer)
+            try await session.waitForLine(containing: "the end", deadline: .seconds(60))
+            #expect(try await session.waitForExit() == .exited(0))
+            for number in 1...60 {
+              #expect(session.output.contains("line \(number)\n"))
             }
           }
         }

@@ -99,13 +99,14 @@ struct CheckList: Sendable {
 
   private static func remotes(of base: CheckBase, peer: PunchOffer) -> [Candidate] {
     let family = peer.candidates.filter {
-      $0.endpoint.address.family == base.local.address.family && $0.endpoint != base.local
+      $0.endpoint.address.family == base.local.address.family && $0.endpoint != base.local && $0.kind != .quiet
     }
     switch base.purpose {
     case .general: return family
     case .reserved:
       let target = family.first { $0.kind == .predicted } ?? family.first { $0.kind == .serverReflexive }
       return target.map { [$0] } ?? []
+    case .quiet: return []
     }
   }
 

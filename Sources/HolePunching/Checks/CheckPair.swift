@@ -8,6 +8,9 @@ public struct CheckBase: Hashable, Sendable {
     case general
     /// It has sent nothing yet, so that its first datagram, to the peer, gets the public port that was predicted.
     case reserved
+    /// It has sent nothing but to STUN servers, so that its public port is clean, and is what ports of a symmetric peer are searched from; see
+    /// ``Candidate/Kind/quiet``.
+    case quiet
   }
 
   /// Where it is bound.

@@ -7,7 +7,8 @@ public struct PathConfiguration: Hashable, Sendable {
   public var lowHopLimit: UInt8 = 7
 
   /// How long the acceptor's checks to public addresses all have the low hop limit, unless it hears its peer: the time in which the
-  /// answer reaches the inviter; see ``PunchConfiguration/lowHopLimitPeriod``.
+  /// answer reaches the inviter; see ``PunchConfiguration/lowHopLimitPeriod``. Where that is longer than 5 s, as it may be with mail, guesses are
+  /// spread over a minute.
   public var lowHopLimitPeriod: Duration = .seconds(3)
 
   /// How many datagrams are sent at most to find ports that a symmetric NAT does not tell. 1,750 against 256 open ports miss in one case of a thousand; the rest is
@@ -16,6 +17,9 @@ public struct PathConfiguration: Hashable, Sendable {
 
   /// The defaults.
   public init() {}
+
+  /// Whether the acceptor begins long before the inviter can: then it saves its guesses.
+  var isAnswerSlow: Bool { lowHopLimitPeriod > .seconds(5) }
 }
 
 /// The timing of the checks, and why.
@@ -55,9 +59,13 @@ enum PathTiming {
   static let fastGuesses = 1800
   /// What comes then, for a peer that starts late, goes at 30 a second.
   static let slowGuessInterval: Duration = .milliseconds(33)
+  /// Where the answer may take its time, a rate that lasts: 3,600 in a minute, so that wherever in its first half the peer begins, 1,750 are left.
+  static let patientGuessInterval: Duration = .milliseconds(16)
+  /// How many these are.
+  static let patientGuesses = 3600
   /// How often each of many sockets is used again. Some NATs forget after 20 s.
   static let refreshInterval: Duration = .seconds(12)
 
-  /// Two symmetric NATs without a rule: what can work, works within a few seconds.
-  static let hopelessTimeout: Duration = .seconds(15)
+  /// What is tried where NATs leave no way between public endpoints: other addresses answer within a few repeats, or not at all.
+  static let remainderTimeout: Duration = .seconds(3)
 }

@@ -66,12 +66,15 @@ public struct PathFinder: Sendable {
     list = CheckList(bases: bases, own: own, peer: peer, role: role, now: now)
     // Sockets that wait for the peer may be opened before it is there; to look for its ports is in vain then.
     let delay: Duration = role == .accepting && !plan.isSpraying ? .zero : PathTiming.assistanceDelay
-    assistant = Assistant(plan, configuration: configuration, start: now.advanced(by: delay))
+    assistant = Assistant(
+      plan, configuration: configuration, isLate: role == .accepting && configuration.isAnswerSlow,
+      start: now.advanced(by: delay))
     agreement = Agreement(role: role)
     // Checks of many pairs come in one burst.
     reactions = ReactionBudget(capacity: 64, refill: .milliseconds(10), now: now)
-    deadline = now.advanced(
-      by: plan.isHopeless ? min(configuration.timeout, PathTiming.hopelessTimeout) : configuration.timeout)
+    // The inviter begins last; the acceptor allows for the time until then.
+    let remainder = PathTiming.remainderTimeout + (role == .accepting ? configuration.lowHopLimitPeriod : .zero)
+    deadline = now.advanced(by: plan.isQuicklyDecided ? min(configuration.timeout, remainder) : configuration.timeout)
     nextSlot = now
     // Where a symmetric NAT hides our port, the peer waits for our datagrams, and not we for its.
     fullHopLimitFrom = now.advanced(
@@ -166,8 +169,11 @@ public struct PathFinder: Sendable {
     fail(.cannotSend, now: now)
   }
 
-  /// Whoever is about to succeed is not cut off: its peer may have succeeded already.
-  private var end: Instant { agreement.expectedEnd.map { max($0, deadline) } ?? deadline }
+  /// Whoever is about to succeed is not cut off: its peer may have succeeded already. Nor is who was just heard for the first time.
+  private var end: Instant {
+    let contact = firstContact.map { max($0.advanced(by: PathTiming.remainderTimeout), deadline) } ?? deadline
+    return agreement.expectedEnd.map { max($0, contact) } ?? contact
+  }
 
   // MARK: What comes in
 
@@ -206,11 +212,16 @@ public struct PathFinder: Sendable {
 
   private mutating func assist(now: Instant) {
     while let shot = assistant.takeDue(available: bases.count - ownBases, now: now) {
-      let base = shot.socket.map { ownBases + $0 } ?? bases.firstIndex { $0.local.address.family == .v4 }
+      let base = shot.socket.map { ownBases + $0 } ?? searchBase
       guard let base, bases.indices.contains(base) else { continue }
       counters.guesses += 1
       request(on: base, to: shot.destination, hopLimit: shot.hopLimit, nomination: nil, isImportant: false, now: now)
     }
+  }
+
+  /// The socket that ports of the peer are searched from: the one that the peer opens them to.
+  private var searchBase: Int? {
+    bases.firstIndex { $0.purpose == .quiet } ?? bases.firstIndex { $0.local.address.family == .v4 }
   }
 
   private mutating func agree(now: Instant) {
@@ -310,6 +321,7 @@ public struct PathFinder: Sendable {
     if failingSince != nil && !hasSent { return .cannotSend }
     if list.pairs.contains(where: \.isValid) { return .pathLost }
     if firstContact != nil { return .oneWay }
+    if plan.isBehindOneNAT && plan.isQuicklyDecided { return .sameNAT }
     if plan.isHopeless { return .bothSymmetric }
     if plan.isWithoutAssistance { return .peerSilent }
     return configuration.maximumAssistance > 0 ? .portNotFound : .notInTurn

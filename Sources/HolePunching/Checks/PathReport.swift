@@ -59,7 +59,7 @@ extension FoundPath {
     return switch kind {
     case .host: "to a public address"
     case .mapped: "through a forwarded port"
-    case .serverReflexive: "through NATs"
+    case .serverReflexive, .quiet: "through NATs"
     case .predicted: "through a NAT at a predicted port"
     case .peerReflexive: "through a NAT at an unannounced port"
     }
@@ -76,6 +76,8 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case peerSilent
     /// Both NATs are symmetric, and no rule tells the ports of both.
     case bothSymmetric
+    /// Both are behind one NAT, which lets none reach another by its public address, and not on one network.
+    case sameNAT
     /// One NAT is symmetric, and none of its ports was found.
     case portNotFound
     /// One NAT is symmetric, and this was no time to look for its ports.
@@ -115,6 +117,9 @@ public struct PathFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case .bothSymmetric:
       "both NATs are symmetric, and \(unpredictable), so neither peer can be told where to send "
         + "(\(counters.sent) datagrams in \(seconds)): one side needs another network, IPv6, or a forwarded UDP port"
+    case .sameNAT:
+      "both sides are behind the same NAT, perhaps a provider's, which lets none reach another by its public address, and they are not on one network: "
+        + "have the router of one side forward a UDP port, or use IPv6 or another network on one side"
     case .portNotFound:
       "\(symmetricSide) is symmetric, and none of its ports was found with \(counters.guesses) of \(counters.sent) datagrams in "
         + "\(seconds): try again, or have that side's router forward a UDP port"

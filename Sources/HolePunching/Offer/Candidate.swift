@@ -10,6 +10,9 @@ public struct Candidate: Hashable, Sendable {
     case mapped = "m"
     /// What a STUN server saw.
     case serverReflexive = "s"
+    /// What a STUN server saw of a socket that nothing may reach before it has sent: some NATs drop a mapping on an unexpected datagram. Where the
+    /// peer's NAT is symmetric its many sockets open their ports towards this one, with a low hop limit, and its search for ports starts from it.
+    case quiet = "q"
     /// What the NAT is expected to show next: a guess from how it gave ports before.
     case predicted = "p"
     /// Where a check came from that nobody had announced. Never part of an offer.
@@ -41,6 +44,7 @@ public struct Candidate: Hashable, Sendable {
       case .mapped: 115
       case .peerReflexive: 110
       case .serverReflexive: 100
+      case .quiet: 95
       case .predicted: 90
       }
     let local: UInt32 =

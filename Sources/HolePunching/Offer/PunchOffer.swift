@@ -31,6 +31,20 @@ public struct PunchOffer: Hashable, Sendable {
   var publicEndpoints: [Endpoint] {
     candidates.filter { $0.kind == .serverReflexive || $0.kind == .mapped }.map(\.endpoint)
   }
+
+  /// Where a peer behind a symmetric NAT opens its ports to, and where this side searches for them from.
+  var searchEndpoints: [Endpoint] {
+    let quiet = candidates.filter { $0.kind == .quiet && $0.endpoint.address.family == .v4 }.map(\.endpoint)
+    return quiet.isEmpty ? publicEndpoints.filter { $0.address.family == .v4 } : quiet
+  }
+
+  /// Whether both are behind one NAT, as far as servers can tell.
+  func sharesPublicAddress(with peer: PunchOffer) -> Bool {
+    func seen(_ offer: PunchOffer) -> Set<IPAddress> {
+      Set(offer.candidates.filter { $0.kind == .serverReflexive }.map(\.endpoint.address))
+    }
+    return !seen(self).isDisjoint(with: seen(peer))
+  }
 }
 
 extension PunchOffer: Codable {

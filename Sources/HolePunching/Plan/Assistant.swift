@@ -13,6 +13,10 @@ struct Assistant: Sendable {
   private var guesses: PortGuesses?
   private let lowHopLimit: UInt8
   private let bound: Int
+  /// Whether the peer may start late.
+  private let isPatient: Bool
+  /// Until when nothing may get as far as the peer's NAT, because the peer has not begun.
+  private let lowUntil: Instant
   /// When the next datagram is due; nil when there is nothing (more) to do.
   private(set) var next: Instant?
   /// Whether the ordinary checks had their chance: its sockets are opened then, and not before.
@@ -23,10 +27,14 @@ struct Assistant: Sendable {
   var areComplete = false
   private var turns = 0
 
-  init(_ plan: PathPlan, configuration: PathConfiguration, start: Instant) {
+  /// - Parameter isLate: whether the peer begins long after this side.
+  init(_ plan: PathPlan, configuration: PathConfiguration, isLate: Bool, start: Instant) {
     assistance = plan.assistance
     lowHopLimit = configuration.lowHopLimit
-    bound = configuration.maximumAssistance
+    lowUntil = isLate ? start.advanced(by: configuration.lowHopLimitPeriod) : start
+    isPatient = isLate && plan.isSpraying && configuration.maximumAssistance > 0
+    bound =
+      isPatient ? max(configuration.maximumAssistance, PathTiming.patientGuesses) : configuration.maximumAssistance
     switch plan.assistance {
     case _ where configuration.maximumAssistance <= 0: next = nil
     case .none: next = nil
@@ -65,18 +73,18 @@ struct Assistant: Sendable {
     switch assistance {
     case .none: shot = nil
     case .spray(let addresses, _):
-      next = now.advanced(by: count < PathTiming.fastGuesses ? PathTiming.guessInterval : PathTiming.slowGuessInterval)
+      next = now.advanced(by: guessInterval)
       shot = guesses.map { _ in
         Shot(
           socket: nil, destination: Endpoint(address: addresses[count % addresses.count], port: nextGuess()),
           hopLimit: nil)
       }
     case .open(let sockets, let targets):
-      shot = turn(sockets, available, now: now) {
+      shot = turn(sockets, available, isSearched: true, now: now) {
         Shot(socket: $0, destination: targets[$1 % targets.count], hopLimit: $2)
       }
     case .mirror(let sockets, let address, let first, let step, let spread):
-      shot = turn(sockets, available, now: now) { socket, _, hopLimit in
+      shot = turn(sockets, available, isSearched: false, now: now) { socket, _, hopLimit in
         let port = PortGuesses.port(first, step: step, steps: 1 + socket + socket % spread)
         return Shot(socket: socket, destination: Endpoint(address: address, port: port), hopLimit: hopLimit)
       }
@@ -85,16 +93,24 @@ struct Assistant: Sendable {
     return shot
   }
 
+  private var guessInterval: Duration {
+    if isPatient { return PathTiming.patientGuessInterval }
+    return count < PathTiming.fastGuesses ? PathTiming.guessInterval : PathTiming.slowGuessInterval
+  }
+
   private mutating func nextGuess() -> UInt16 {
     guard var guesses else { return 1024 }
     defer { self.guesses = guesses }
     return guesses.next()
   }
 
-  /// One socket after another, at first quickly and with a low hop limit, then again and again to keep their mappings, in turn without
-  /// and with it: a second NAT may be further out.
+  /// One socket after another, at first quickly and with a low hop limit, then again and again to keep their mappings, in turn with
+  /// and without it: a second NAT may be further out.
+  ///
+  /// - Parameter isSearched: whether the peer looks for the ports. It finds most of them during the second round, which therefore is low too: some NATs
+  ///   drop a mapping on a datagram from another port. Where both aim, datagrams have to arrive.
   private mutating func turn(
-    _ sockets: Int, _ available: Int, now: Instant, _ make: (Int, Int, UInt8?) -> Shot
+    _ sockets: Int, _ available: Int, isSearched: Bool, now: Instant, _ make: (Int, Int, UInt8?) -> Shot
   ) -> Shot? {
     let (round, socket) = turns.quotientAndRemainder(dividingBy: sockets)
     next = now.advanced(by: round == 0 ? PathTiming.guessInterval : PathTiming.refreshInterval / sockets)
@@ -104,6 +120,7 @@ struct Assistant: Sendable {
       return nil
     }
     turns += 1
-    return make(socket, round + socket, round.isMultiple(of: 2) ? lowHopLimit : nil)
+    let isLow = isSearched ? round == 0 || !round.isMultiple(of: 2) || now < lowUntil : round.isMultiple(of: 2)
+    return make(socket, round + socket, isLow ? lowHopLimit : nil)
   }
 }

@@ -18,8 +18,13 @@ struct PathPlan: Sendable {
   let assistance: Assistance
   /// Both NATs are symmetric, and no rule tells the ports of both: only addresses of other kinds are left.
   let isHopeless: Bool
+  /// Both are behind one NAT. Whether that lets them reach each other shows at once.
+  let isBehindOneNAT: Bool
 
   var isWithoutAssistance: Bool { if case .none = assistance { true } else { false } }
+
+  /// Whether public endpoints lead nowhere, or do at once, so that it makes no sense to try for long.
+  var isQuicklyDecided: Bool { isHopeless || isBehindOneNAT && isWithoutAssistance }
 
   var isSpraying: Bool { if case .spray = assistance { true } else { false } }
 
@@ -33,7 +38,7 @@ struct PathPlan: Sendable {
   static let mirrorSpread = 96
 
   init(role: PunchRole, own: PunchOffer, peer: PunchOffer, seed: UInt64) {
-    let targets = peer.publicEndpoints.filter { $0.address.family == .v4 }
+    let targets = peer.searchEndpoints
     let addresses = targets.map(\.address).reduce(into: [IPAddress]()) { if !$0.contains($1) { $0.append($1) } }
     let opening = Assistance.open(
       sockets: own.traits.allocation.isRegular ? Self.sequentialSockets : Self.randomSockets,
@@ -42,6 +47,7 @@ struct PathPlan: Sendable {
       .spray(addresses: Array(addresses.prefix(2)), guesses: PortGuesses(peer.traits, start: seed))
     }
     isHopeless = Self.isHopeless(own.traits, peer.traits)
+    isBehindOneNAT = own.sharesPublicAddress(with: peer)
     guard !addresses.isEmpty, !own.publicEndpoints.isEmpty else {
       assistance = .none
       return

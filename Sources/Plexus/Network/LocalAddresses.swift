@@ -1,3 +1,4 @@
+import CNetworkChanges
 import Datagrams
 import LibC
 import STUN
@@ -27,33 +28,49 @@ enum LocalAddresses {
     return Array((own.filter { $0 == preferred } + own.filter { $0 != preferred }).prefix(4))
   }
 
-  /// The source of datagrams to the internet at large, for which a root name server stands; nil without a route. Nothing is sent.
-  static func source(_ family: IPAddress.Family) -> IPAddress? {
-    IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").flatMap {
-      LocalRoute.localAddress(towards: Endpoint(address: $0, port: 53))
+  /// IPv4 addresses of this host, other than that of the preferred route, whose datagrams to the internet leave by their own interface: a second
+  /// uplink, such as Wi-Fi beside Ethernet, where rules for the source are set (`ip rule from`). At most two; virtual networks within this
+  /// machine are none of them.
+  static func furtherUplinks() -> [IPAddress] {
+    guard let preferred = source(.v4), case .v4(let beyond)? = beyond(.v4)?.address else { return [] }
+    let own = interfaceAddresses().filter { entry in
+      guard case .v4(let bits) = entry.address, entry.address != preferred,
+        entry.address.scope == .global || entry.address.scope == .private
+      else { return false }
+      let interface = plexus_route_interface(bits.bigEndian, beyond.bigEndian)
+      return interface != 0 && interface == if_nametoindex(entry.interface)
     }
+    return Array(own.map(\.address).prefix(2))
   }
 
-  private static func all() -> [IPAddress] {
-    var found: [IPAddress] = []
-    forEach { _, address in if !found.contains(address) { found.append(address) } }
-    return found
+  /// The source of datagrams to the internet at large; nil without a route. Nothing is sent.
+  static func source(_ family: IPAddress.Family) -> IPAddress? {
+    beyond(family).flatMap { LocalRoute.localAddress(towards: $0) }
   }
 
-  /// Calls `body` with each steady address of an interface that is up, and with the interface's name.
-  static func forEach(_ body: (String, IPAddress) -> Void) {
+  /// A root name server, which stands for the internet at large.
+  private static func beyond(_ family: IPAddress.Family) -> Endpoint? {
+    IPAddress(family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30").map { Endpoint(address: $0, port: 53) }
+  }
+
+  private static func all() -> [IPAddress] { interfaceAddresses().map(\.address) }
+
+  /// The steady addresses of interfaces that are up, each once.
+  static func interfaceAddresses() -> [(address: IPAddress, interface: String)] {
     var list: UnsafeMutablePointer<ifaddrs>?
-    guard getifaddrs(&list) == 0 else { return }
+    guard getifaddrs(&list) == 0 else { return [] }
     defer { freeifaddrs(list) }
     let unsteady = unsteadyAddresses()
+    var found: [(address: IPAddress, interface: String)] = []
     var next = list
     while let entry = next?.pointee {
       next = entry.ifa_next
       guard entry.ifa_flags & UInt32(IFF_UP) != 0, let raw = UnsafeRawPointer(entry.ifa_addr),
-        let address = address(at: raw), !unsteady.contains(address)
+        let address = address(at: raw), !unsteady.contains(address), !found.contains(where: { $0.address == address })
       else { continue }
-      body(entry.ifa_name.map { String(cString: $0) } ?? "", address)
+      found.append((address, entry.ifa_name.map { String(cString: $0) } ?? ""))
     }
+    return found
   }
 
   private static func address(at raw: UnsafeRawPointer) -> IPAddress? {

@@ -10,10 +10,10 @@ struct LocalInterface: Hashable, Sendable {
   /// All of them, in the order of the system.
   static func all() -> [LocalInterface] {
     var found: [LocalInterface] = []
-    LocalAddresses.forEach { name, address in
-      guard address.scope == .global || address.scope == .private else { return }
+    for (address, name) in LocalAddresses.interfaceAddresses()
+    where address.scope == .global || address.scope == .private {
       if let index = found.firstIndex(where: { $0.name == name }) {
-        if !found[index].addresses.contains(address) { found[index].addresses.append(address) }
+        found[index].addresses.append(address)
       } else {
         found.append(LocalInterface(name: name, addresses: [address], mtu: mtu(of: name)))
       }

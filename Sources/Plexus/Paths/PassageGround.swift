@@ -16,6 +16,8 @@ struct PassageGround: Sendable {
   let lease: PortLease?
   /// Sockets beside the main one.
   let others: [PathSocket]
+  /// What servers said of some of them.
+  var otherMappings: [AskedSocket] = []
   /// What the peer is told; nil for the public endpoint alone.
   private(set) var offer: PunchOffer?
 

@@ -2,6 +2,7 @@ import DatagramSockets
 import Datagrams
 import HolePunching
 import NIOCore
+import PortMapping
 import STUN
 
 extension Plexus {
@@ -16,17 +17,16 @@ extension Plexus {
     let lease = ports?.lease(for: main)
     var others: [PathSocket] = []
     do {
-      let mapping = try await publicMapping(of: main)
       guard configuration.ways == .all else {
+        let mapping = try await publicMapping(of: main)
         return PassageGround(
           main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: [], offer: nil)
       }
+      let asked = usesAnyAddress ? await bindAskedSockets(on: eventLoop) : []
+      others = asked
       if usesAnyAddress, let socket = try? await bindIPv6(on: eventLoop) { others.append(PathSocket(socket)) }
-      let (traits, reserved) = try await traits(mapping, on: eventLoop)
-      if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
-      return PassageGround(
-        main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
-        offer: offer(main, mapping, others, traits))
+      let answers = try await askAll(main, asked)
+      return try await ground(main, lease, others, answers, on: eventLoop)
     } catch {
       for other in others { await other.socket.close() }
       await main.close()
@@ -35,6 +35,50 @@ extension Plexus {
       else { throw error }
       return ground
     }
+  }
+
+  /// Joins what is known of all sockets. Where the main one has no answer, that of another uplink takes its place.
+  ///
+  /// - Parameters:
+  ///   - lease: what the router forwards to the main one.
+  ///   - others: all beside the main one; those that are of no use are closed.
+  private func ground(
+    _ main: UDPSocket, _ lease: PortLease?, _ others: [PathSocket], _ answers: Answers, on eventLoop: (any EventLoop)?
+  ) async throws -> PassageGround {
+    var (main, lease, others, answered) = (main, lease, others, answers.others)
+    let mapping: MappingReport
+    if case .success(let report)? = answers.main {
+      mapping = report
+    } else if let uplink = answered.first(where: { $0.socket.purpose == .general }) {
+      telemetry.tell(.mapped(uplink.mapping))
+      mapping = uplink.mapping
+      answered.removeAll { $0.socket.purpose == .quiet || $0.socket.socket === uplink.socket.socket }
+      others.removeAll { $0.socket === uplink.socket.socket }
+      // It leads nowhere now, and is what the hosts of the own network are reached by.
+      others.append(PathSocket(main))
+      (main, lease) = (uplink.socket.socket, nil)
+    } else {
+      // Nothing was answered; if that was not said, it was cut short by an uplink that has gone since.
+      guard let failure = answers.main else { throw CancellationError() }
+      mapping = try failure.get()
+    }
+    let isClean =
+      mapping.mapping.isSymmetric != true
+      && !LocalAddresses.reachable(.v4).contains(mapping.publicEndpoint.address)
+    answered.removeAll { $0.socket.purpose == .quiet && (!isClean || $0.mapping.mapping.isSymmetric == true) }
+    for (index, other) in others.enumerated().reversed()
+    where other.socket.localEndpoint.address.family == .v4
+      && !answered.contains(where: { $0.socket.socket === other.socket })
+      && (other.purpose == .quiet || !other.socket.localEndpoint.address.isUnspecified)
+    {
+      await other.socket.close()
+      others.remove(at: index)
+    }
+    let (traits, reserved) = try await traits(mapping, from: main, on: eventLoop)
+    if let reserved { others.append(PathSocket(reserved, purpose: .reserved)) }
+    return PassageGround(
+      main: main, publicEndpoint: mapping.publicEndpoint, mapping: mapping, lease: lease, others: others,
+      otherMappings: answered, offer: offer(main, mapping, others, answered, traits))
   }
 
   /// Whether the user left it open which address and port are used.
@@ -55,11 +99,11 @@ extension Plexus {
     else { return nil }
     return PassageGround(
       main: socket, publicEndpoint: Endpoint(address: address, port: socket.localEndpoint.port), mapping: nil,
-      lease: nil, others: [], offer: offer(socket, nil, [], NATTraits()))
+      lease: nil, others: [], offer: offer(socket, nil, [], [], NATTraits()))
   }
 
   private func offer(
-    _ main: UDPSocket, _ mapping: MappingReport?, _ others: [PathSocket], _ traits: NATTraits
+    _ main: UDPSocket, _ mapping: MappingReport?, _ others: [PathSocket], _ answered: [AskedSocket], _ traits: NATTraits
   ) -> PunchOffer {
     var random = SystemRandomNumberGenerator()
     let general = [main] + others.filter { $0.purpose == .general }.map(\.socket)
@@ -75,6 +119,10 @@ extension Plexus {
         candidates.append(Candidate(.predicted, endpoint))
       }
     }
+    for asked in answered {
+      let kind: Candidate.Kind = asked.socket.purpose == .quiet ? .quiet : .serverReflexive
+      candidates.append(Candidate(kind, asked.mapping.publicEndpoint))
+    }
     return PunchOffer(candidates: candidates, traits: traits, keyShare: KeyShare(using: &random))
   }
 
@@ -83,18 +131,20 @@ extension Plexus {
 
   /// What is known of the NAT, and, where a symmetric one keeps ports, a socket that has sent nothing yet.
   private func traits(
-    _ mapping: MappingReport, on eventLoop: (any EventLoop)?
+    _ mapping: MappingReport, from main: UDPSocket, on eventLoop: (any EventLoop)?
   ) async throws -> (NATTraits, reserved: UDPSocket?) {
     var traits = NATTraits(mapping: mapping.mapping)
     guard traits.isSymmetric, let server = mapping.fastestServer else { return (traits, nil) }
     let seen = try await STUNClient.samplePorts(
-      count: Self.portSamples, local: configuration.localEndpoint.address, server: server)
+      count: Self.portSamples, local: main.localEndpoint.address, server: server)
     let samples = seen.map { PortAllocation.Sample(local: $0.local, mapped: $0.mapped.port) }
     traits.allocation = PortAllocation(samples)
     traits.sampledPorts = samples.map(\.mapped)
     guard traits.allocation == .preserving, usesAnyAddress else { return (traits, nil) }
     return (
-      traits, try? await UDPSocket.bind(to: configuration.localEndpoint, on: eventLoop ?? configuration.eventLoops)
+      traits,
+      try? await UDPSocket.bind(
+        to: Endpoint(address: main.localEndpoint.address, port: 0), on: eventLoop ?? configuration.eventLoops)
     )
   }
 }

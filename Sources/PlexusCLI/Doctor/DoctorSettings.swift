@@ -16,7 +16,7 @@ struct DoctorSettings {
     var configuration = PlexusConfiguration(
       application: options.appID ?? "doctor",
       stunServers: options.stunServer.isEmpty ? [] : try Settings.hosts(options.stunServer, of: "stun-server"),
-      stateFolder: environment.stateFolder)
+      stateFolder: environment.folders.state)
     try configuration.apply(options)
     configuration.email = try EmailConfiguration(options, environment)
     diagnosis = Diagnosis(

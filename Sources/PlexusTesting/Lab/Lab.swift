@@ -27,11 +27,12 @@ public struct Lab: Sendable {
 
   /// The host numbered `index`, counted through all sites from 0.
   public func host(_ index: Int) -> Host {
-    let placement = topology.placements[index]
+    let (site, position) = topology.placements[index]
+    let addressV6 = topology.hasIPv6(site) ? topology.hostAddressV6(site: site, position: position) : nil
+    let address = topology.hasIPv4(site) ? topology.hostAddress(site: site, position: position) : nil
     return Host(
-      namespace: topology.host(index), directory: topology.hostDirectory(index), site: placement.site,
-      address: topology.hostAddress(site: placement.site, position: placement.position),
-      addressV6: topology.ipv6 ? topology.hostAddressV6(site: placement.site, position: placement.position) : nil)
+      namespace: topology.host(index), directory: topology.hostDirectory(index), site: site,
+      address: address ?? addressV6 ?? "", addressV6: addressV6)
   }
 
   /// The machine of the public side where the servers run.
@@ -68,4 +69,7 @@ public struct Lab: Sendable {
 
   /// `address:port` of the DHT's bootstrap node.
   public var bootstrap: String { "\(LabTopology.serverAddress):4222" }
+
+  /// The same node's IPv6 address, in brackets, with port; for labs with IPv6.
+  public var bootstrapV6: String { "[\(LabTopology.serverAddressV6)]:4222" }
 }

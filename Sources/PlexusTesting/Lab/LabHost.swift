@@ -11,10 +11,12 @@ extension Lab {
     public let directory: String
     /// The number of its site; nil on the public side.
     public let site: Int?
-    /// Its own IPv4 address, as it sees it.
+    /// Its own IPv4 address, as it sees it; that of IPv6 where it has no other.
     public let address: String
-    /// Its IPv6 address, if the lab has IPv6.
+    /// Its IPv6 address, if it has one.
     public let addressV6: String?
+    /// Whether it has an IPv4 address.
+    public var hasIPv4: Bool { address != addressV6 }
 
     /// The processes that run on it now, payloads that nobody waits for included.
     public var processIdentifiers: [Int32] {

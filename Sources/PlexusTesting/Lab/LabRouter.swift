@@ -52,6 +52,27 @@ extension Lab {
         """)
     }
 
+    /// Lets mappings live for that long without a datagram, whether they were answered or not.
+    ///
+    /// - Parameter seconds: at least 1; the kernel's own numbers are 30 and 120.
+    public func forgetMappings(after seconds: Int) async throws {
+      try await execute(
+        """
+        echo \(seconds) >/proc/sys/net/netfilter/nf_conntrack_udp_timeout
+        echo \(seconds) >/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream
+        """)
+    }
+
+    /// Limits the packets in the inside network, in bytes, of 1280 at least; those that come in and are larger the router refuses, and says so to
+    /// the sender. Its hosts have to be told.
+    public func limitPackets(to bytes: Int) async throws {
+      try await execute(
+        """
+        for port in /sys/class/net/inside/brif/*; do ip link set ${port##*/} mtu \(bytes); done
+        ip link set inside mtu \(bytes)
+        """)
+    }
+
     private var forgetAddresses: String { kind == .addressRestricted ? "nft flush set ip nat seen" : "" }
 
     private func execute(_ script: String) async throws {

@@ -18,7 +18,7 @@ struct LabScript {
   private var makeNamespaces: String {
     let names =
       [topology.network, topology.server] + topology.sites.indices.map(topology.router)
-      + topology.doubledSites.map(topology.carrier)
+      + topology.heads.filter { topology.sites[$0].isDoubled }.map(topology.carrier)
       + topology.placements.indices.map(topology.host)
     let directories = topology.placements.indices.map(topology.hostDirectory)
     return "mkdir -p -m 0700 \(topology.directory)\nmkdir \(directories.joined(separator: " "))\n"
@@ -50,7 +50,7 @@ struct LabScript {
 
   /// What the routers between do: the ways to networks that are not behind a NAT.
   private func routes(exceptTo own: Int?) -> [String] {
-    topology.sites.indices.filter { $0 != own }.flatMap { site in
+    topology.sites.indices.filter { topology.head($0) != own }.flatMap { site in
       (topology.sites[site].nat == .open
         ? ["route add \(topology.insideNetwork(site)) via \(topology.routerAddress(site)) dev eth0 onlink"] : [])
         + (topology.ipv6 ? ["route add \(topology.insideNetworkV6(site)) via \(topology.routerAddressV6(site))"] : [])
@@ -69,30 +69,41 @@ struct LabScript {
     let isDoubled = topology.sites[site].isDoubled
     let commands =
       ["link set lo up"] + (isDoubled ? [] : [publicLink(site)]) + ["link add inside type bridge"]
-      + (isDoubled
-        ? raise("eth0", addresses: ["\(topology.behindCarrierAddress(site))/24"], linkLocal: 2, addressesV6: [])
-          + ["route add default via \(topology.carrierAddress(site))"]
-        : raisePublic(site))
+      + (isDoubled ? raiseBehindCarrier(site) : raisePublic(site))
       + raise(
         "inside", addresses: ["\(topology.gateway(site))/24"], linkLocal: 1, addressesV6: [topology.gatewayV6(site)])
       + links + (isDoubled ? [] : ways(site))
-    let rules = topology.sites[site].nat.rules(
-      host: topology.hostAddress(site: site, position: 0), sequentialPorts: topology.sites[site].hasSequentialPorts)
-    return (isDoubled ? carrier(site) : "") + batch("ip -n \(router)", commands) + route(in: router, rules)
+    let rules =
+      topology.sites[site].nat.rules(
+        host: topology.hostAddress(site: site, position: 0), sequentialPorts: topology.sites[site].hasSequentialPorts)
+      + (topology.sites[site].hasIPv6Firewall ? "\n" + Lab.NATKind.firewallV6 : "")
+    return (isDoubled && topology.head(site) == site ? carrier(site) : "")
+      + batch("ip -n \(router)", commands) + route(in: router, rules)
   }
 
-  /// The provider's router before a site's.
-  private func carrier(_ site: Int) -> String {
-    let router = topology.carrier(site)
-    let commands =
-      [
-        "link set lo up", publicLink(site),
-        "link add inside type veth peer name eth0 netns \(topology.router(site))",
-      ]
-      + raisePublic(site)
-      + raise("inside", addresses: ["\(topology.carrierAddress(site))/24"], linkLocal: 1, addressesV6: [])
-      + ways(site)
-    return batch("ip -n \(router)", commands) + route(in: router, Lab.NATKind.portRestricted.rules(host: ""))
+  /// A provider's router, before one site or several.
+  private func carrier(_ head: Int) -> String {
+    let router = topology.carrier(head)
+    let subscribers = topology.sites.indices.filter { topology.head($0) == head }.flatMap { site in
+      ["link add inside\(site) type veth peer name eth0 netns \(topology.router(site))"]
+        + raise(
+          "inside\(site)", addresses: ["\(topology.carrierAddress(site))/24"], linkLocal: 1,
+          addressesV6: [topology.carrierAddressV6(site)])
+        + (topology.ipv6
+          ? ["route add \(topology.insideNetworkV6(site)) via \(topology.behindCarrierAddressV6(site))"] : [])
+    }
+    let commands = ["link set lo up", publicLink(head)] + raisePublic(head) + subscribers + ways(head)
+    let rules = Lab.NATKind.carrierRules(
+      publicAddress: topology.routerAddress(head), hairpins: topology.sites[head].providerHairpins)
+    return batch("ip -n \(router)", commands) + route(in: router, rules)
+  }
+
+  private func raiseBehindCarrier(_ site: Int) -> [String] {
+    raise(
+      "eth0", addresses: ["\(topology.behindCarrierAddress(site))/24"], linkLocal: 2,
+      addressesV6: [topology.behindCarrierAddressV6(site)])
+      + ["route add default via \(topology.carrierAddress(site))"]
+      + (topology.ipv6 ? ["route add default via \(topology.carrierAddressV6(site))"] : [])
   }
 
   private func publicLink(_ site: Int) -> String {
@@ -121,28 +132,34 @@ struct LabScript {
 
   private var hosts: String {
     topology.placements.enumerated().map { host, placement in
-      batch(
+      let (site, position) = placement
+      let (ipv4, ipv6) = (topology.hasIPv4(site), topology.hasIPv6(site))
+      return batch(
         "ip -n \(topology.host(host))",
         ["link set lo up"]
           + raise(
-            "eth0", addresses: ["\(topology.hostAddress(site: placement.site, position: placement.position))/24"],
-            linkLocal: 0x10 + placement.position,
-            addressesV6: [topology.hostAddressV6(site: placement.site, position: placement.position)])
-          + ["route add default via \(topology.gateway(placement.site))"]
-          + (topology.ipv6 ? ["route add default via \(topology.gatewayV6(placement.site))"] : []))
+            "eth0", addresses: ipv4 ? ["\(topology.hostAddress(site: site, position: position))/24"] : [],
+            linkLocal: 0x10 + position,
+            addressesV6: ipv6 ? [topology.hostAddressV6(site: site, position: position)] : [])
+          + (ipv4 ? ["route add default via \(topology.gateway(site))"] : [])
+          + (ipv6 ? ["route add default via \(topology.gatewayV6(site))"] : []))
     }.joined()
   }
 
   /// Brings an interface up with addresses that are usable at once: the kernel would make a link-local one itself, but try
   /// it for two seconds before it answers neighbours.
+  ///
+  /// Servers that are bound to no address answer from the first one, as with IPv4: the kernel would take the latest of several of IPv6, so
+  /// the others are deprecated (RFC 6724 5, rule 3).
   private func raise(_ link: String, addresses: [String], linkLocal: Int, addressesV6: [String]) -> [String] {
     let v6 = topology.ipv6 ? ["fe80::\(String(linkLocal, radix: 16))"] + addressesV6 : []
     return ["link set \(link) addrgenmode none", "link set \(link) up"]
-      + addresses.map { "addr add \($0) dev \(link)" } + v6.map { "addr add \($0)/64 dev \(link) nodad" }
+      + addresses.map { "addr add \($0) dev \(link)" }
+      + v6.enumerated().map { "addr add \($1)/64 dev \(link) nodad\($0 > 1 ? " preferred_lft 0" : "")" }
   }
 
   private var joinPublicSide: String {
-    batch("ip -n \(topology.network)", topology.sites.indices.map { "link set nat\($0) master bridge up" })
+    batch("ip -n \(topology.network)", topology.heads.map { "link set nat\($0) master bridge up" })
   }
 
   private var temporaryDirectory: Substring { topology.directory.dropLast(topology.prefix.count + "/lab".count) }

@@ -27,8 +27,26 @@ extension Lab {
     public var hosts: Int
     /// Whether a symmetric NAT gives one port after another, from 20000, rather than any.
     public var hasSequentialPorts = false
-    /// Whether the router is behind another one, port-restricted, as in a provider's network. Without IPv6.
+    /// Whether the router is behind another one, port-restricted, as in a provider's network.
     public var isDoubled = false
+    /// Sites of the same number are behind one router of a provider, whose subscribers they are; nil for one of its own. For doubled sites.
+    public var provider: Int?
+    /// Whether the provider's router lets its subscribers reach each other by their public endpoints (RFC 4787 6); that of the first of them counts.
+    public var providerHairpins = false
+    /// Which addresses its hosts have.
+    public var families = Families.all
+    /// Whether the router lets in only those IPv6 datagrams that answer others, as homes have it (RFC 6092).
+    public var hasIPv6Firewall = false
+
+    /// Which addresses the hosts of a site have, besides loopback.
+    public enum Families: Hashable, Sendable {
+      /// IPv4, and IPv6 if the lab has it.
+      case all
+      /// IPv4, even if the lab has IPv6.
+      case ipv4Only
+      /// IPv6; gives the lab IPv6.
+      case ipv6Only
+    }
 
     /// A site of `hosts` hosts behind a router of kind `nat`.
     ///
@@ -59,6 +77,20 @@ extension Lab {
     public static let doubled = {
       var site = Site(nat: .portRestricted)
       site.isDoubled = true
+      return site
+    }()
+    /// One host behind a port-restricted NAT whose provider's router it shares with other such sites.
+    public static func subscriber(hairpins: Bool) -> Site {
+      var site = doubled
+      site.provider = 1
+      site.providerHairpins = hairpins
+      return site
+    }
+    /// One host without IPv4, behind a firewall.
+    public static let ipv6Only = {
+      var site = Site(nat: .open)
+      site.families = .ipv6Only
+      site.hasIPv6Firewall = true
       return site
     }()
   }

@@ -17,12 +17,21 @@ struct LabTopology: Hashable, Sendable {
   /// Addresses of a site that are left for hosts.
   static let maximumHosts = 200
 
+  func hasIPv4(_ site: Int) -> Bool { sites[site].families != .ipv6Only }
+  func hasIPv6(_ site: Int) -> Bool { ipv6 && sites[site].families != .ipv4Only }
+
   var network: String { prefix + "net" }
   var server: String { prefix + "server" }
   func router(_ site: Int) -> String { "\(prefix)nat\(site)" }
   /// The provider's router before that of a site.
-  func carrier(_ site: Int) -> String { "\(prefix)carrier\(site)" }
-  var doubledSites: [Int] { sites.indices.filter { sites[$0].isDoubled } }
+  func carrier(_ site: Int) -> String { "\(prefix)carrier\(head(site))" }
+  /// The site whose provider's router a site shares, or the site itself.
+  func head(_ site: Int) -> Int {
+    guard sites[site].isDoubled, let provider = sites[site].provider else { return site }
+    return sites.firstIndex { $0.isDoubled && $0.provider == provider } ?? site
+  }
+  /// Those with a link to the public side, which others may share.
+  var heads: [Int] { sites.indices.filter { head($0) == $0 } }
   func host(_ host: Int) -> String { "\(prefix)host\(host)" }
   func hostDirectory(_ host: Int) -> String { "\(directory)/host\(host)" }
 
@@ -34,11 +43,13 @@ struct LabTopology: Hashable, Sendable {
   static let secondServerAddressV6 = "2001:db8::2"
   static let deadServerAddressV6 = "2001:db8::9"
 
-  func routerAddress(_ site: Int) -> String { "203.0.113.\(10 + site)" }
-  func routerAddressV6(_ site: Int) -> String { "2001:db8::\(hex(0x100 + site))" }
+  func routerAddress(_ site: Int) -> String { "203.0.113.\(10 + head(site))" }
+  func routerAddressV6(_ site: Int) -> String { "2001:db8::\(hex(0x100 + head(site)))" }
   /// Between a provider's router and that of a site (RFC 6598).
   func carrierAddress(_ site: Int) -> String { "100.64.\(site).1" }
   func behindCarrierAddress(_ site: Int) -> String { "100.64.\(site).2" }
+  func carrierAddressV6(_ site: Int) -> String { "2001:db8:1:\(hex(1 + site))::1" }
+  func behindCarrierAddressV6(_ site: Int) -> String { "2001:db8:1:\(hex(1 + site))::2" }
   func insideNetwork(_ site: Int) -> String { "198.18.\(site).0/24" }
   func insideNetworkV6(_ site: Int) -> String { "2001:db8:0:\(hex(1 + site))::/64" }
   func gateway(_ site: Int) -> String { "198.18.\(site).1" }
@@ -70,7 +81,7 @@ struct LabTopology: Hashable, Sendable {
     self.directory = "\(temporaryDirectory)/\(prefix)lab"
     self.sites = sites
     self.servers = servers
-    self.ipv6 = ipv6
+    self.ipv6 = ipv6 || sites.contains { $0.families == .ipv6Only }
   }
 
   private func hex(_ number: Int) -> String { String(number, radix: 16) }

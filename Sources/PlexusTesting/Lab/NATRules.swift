@@ -16,6 +16,43 @@ extension Lab.NATKind {
     }
   }
 
+  /// A provider's port-restricted router; its subscribers' ports are kept, so that a set of them is the table of its mappings.
+  static func carrierRules(publicAddress: String, hairpins: Bool) -> String {
+    guard hairpins else { return Lab.NATKind.portRestricted.rules(host: "") }
+    return """
+      table ip nat {
+        map mapped { type inet_service : ipv4_addr; flags dynamic,timeout; timeout 120s; }
+        chain remember {
+          type filter hook forward priority 0;
+          iifname "inside*" meta l4proto udp update @mapped { udp sport : ip saddr }
+        }
+        chain arriving {
+          type nat hook prerouting priority -100;
+          iifname "inside*" ip daddr \(publicAddress) meta l4proto udp dnat to udp dport map @mapped
+        }
+        chain leaving {
+          type nat hook postrouting priority 100;
+          oifname eth0 masquerade
+          iifname "inside*" oifname "inside*" ct status dnat snat to \(publicAddress)
+        }
+        chain local {
+          type filter hook input priority 0;
+          meta l4proto { udp, tcp } ct state new drop
+        }
+      }
+      """
+  }
+
+  /// What a home's router does to IPv6: nobody gets in who was not called.
+  static let firewallV6 = """
+    table ip6 firewall {
+      chain forward {
+        type filter hook forward priority 0;
+        iifname eth0 meta l4proto { udp, tcp } ct state new drop
+      }
+    }
+    """
+
   /// A counter, put into network order by a map: nftables takes its bytes as they are.
   private static let counting: String = {
     let ports = (0..<4096).map { "\($0) : \(20_000 + $0)" }

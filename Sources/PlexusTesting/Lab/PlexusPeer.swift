@@ -31,8 +31,8 @@ public struct PlexusPeer: Sendable {
     identity = "\(name)@lab.example/\(name)"
     repository = "\(host.directory)/\(name)"
     passageFile = "\(host.directory)/\(name).passages"
-    bootstrap = lab.bootstrap
-    self.stunServers = stunServers ?? [lab.stunServer]
+    bootstrap = host.hasIPv4 ? lab.bootstrap : lab.bootstrapV6
+    self.stunServers = stunServers ?? [host.hasIPv4 ? lab.stunServer : lab.stunServerV6]
     try FileManager.default.createDirectory(
       atPath: repository, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     let result = try await host.run("plexus", "identity", "new", identity, "--app-repo", repository)

@@ -45,8 +45,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [("port-restricted", "symmetric, random"), ("symmetric, random", "port-restricted")])
-  func aRandomPortIsFoundInNineteenOfTwenty(_ acceptor: String, _ inviter: String) async throws {
+  @Test(arguments: [
+    ("port-restricted", "symmetric, random"), ("symmetric, random", "port-restricted"),
+    ("symmetric, sequential", "symmetric, sequential"),
+  ])
+  func aPortIsFoundSoonInNineteenOfTwenty(_ acceptor: String, _ inviter: String) async throws {
     let cell = try #require(PathMatrix.cells().first { $0.description == "\(acceptor) x \(inviter)" })
     var tally = PathTally(cell)
     for seed in TestSeeds.schedules(40) {
@@ -89,10 +92,11 @@ import Testing
   @Test func twoRandomNATsAreToldSoSoon() throws {
     let side = PathSide(Surroundings([.symmetric]))
     let run = PathScenario(acceptor: side, inviter: side).run(seed: 1)
-    #expect(run.duration < .seconds(17))
-    #expect(run.datagrams < 400)
+    #expect(run.duration < .seconds(6))
+    #expect(run.datagrams < 100)
     let failure = #expect(throws: PathFailure.self) { try run.inviter?.get() }
     #expect(failure?.code == .bothSymmetric)
+    #expect(failure.map { $0.duration < .seconds(3.1) } == true)
     #expect(failure?.description.contains("both NATs are symmetric") == true)
   }
 

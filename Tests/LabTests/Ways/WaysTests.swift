@@ -23,6 +23,46 @@ extension LabTests {
     @Test(arguments: [Lab.Site.portRestricted, .doubled])
     func twoLayersAreNoMatter(_ other: Lab.Site) async throws { try await expectPassage(between: [.doubled, other]) }
 
+    @Test(arguments: [true, false])
+    func anUplinkThatIsDeadThoughPreferredIsPassedBy(_ isInviter: Bool) async throws {
+      try await withLab(sites: [.portRestricted, .portRestricted, .portRestricted]) { lab in
+        let address = try await lab.addUplink(to: 1, ofHost: 0)
+        try await lab.nat(0).dropDatagrams(percent: 100)
+        let roaming = try await PlexusPeer("roaming", on: lab.host(0), in: lab)
+        let other = try await PlexusPeer("other", on: lab.host(2), in: lab)
+        try roaming.befriend(other)
+        let (acceptor, inviter) = isInviter ? (other, roaming) : (roaming, other)
+        try await acceptor.withAcceptor { _ in
+          let start = ContinuousClock.now
+          try await inviter.invites(acceptor)
+          #expect(.now - start < .seconds(10))
+          try await expectMatchingPassages(acceptor, inviter)
+        }
+        let passage = try #require(roaming.passages.first)
+        #expect(passage.inner.address.description == address)
+        #expect(passage.outer.address.description == lab.nat(1).publicAddress)
+      }
+    }
+
+    @Test func subscribersOfOneProviderMeetWhereItHairpins() async throws {
+      let (acceptor, inviter) = try await expectPassage(
+        between: [.subscriber(hairpins: true), .subscriber(hairpins: true)])
+      #expect(inviter.peer.address == acceptor.outer.address)
+    }
+
+    @Test func subscribersOfOneProviderThatDoesNotHairpinAreToldSo() async throws {
+      try await withLab(sites: [.subscriber(hairpins: false), .subscriber(hairpins: false)]) { lab in
+        let (acceptor, inviter) = try await pair(in: lab)
+        try await acceptor.withAcceptor { running in
+          let result = try await inviter.host.run(
+            "plexus", arguments: inviter.inviting(acceptor), deadline: .seconds(60))
+          #expect(result.exit == .exited(69))
+          #expect(result.errors.contains("behind the same NAT"), "\(result.errors)")
+          try await running.waitForLine(containing: "behind the same NAT")
+        }
+      }
+    }
+
     @Test(arguments: [Lab.NATKind.portRestricted, .symmetric])
     func twoHostsBehindOneNATMeetWithinTheirNetwork(_ nat: Lab.NATKind) async throws {
       let (acceptor, inviter) = try await expectPassage(between: [Lab.Site(nat: nat, hosts: 2)])
@@ -43,6 +83,28 @@ extension LabTests {
           try await expectMatchingPassages(acceptor, inviter)
         }
         #expect(inviter.passages.first?.peer.address.family == .v6)
+      }
+    }
+
+    @Test(arguments: [[Lab.Site.ipv6Only, .ipv6Only], [.ipv6Only, .symmetric], [.doubled, .ipv6Only]])
+    func aNetworkWithoutIPv4IsEnough(_ sites: [Lab.Site]) async throws {
+      let (acceptor, inviter) = try await expectPassage(between: sites)
+      #expect(acceptor.peer.address.family == .v6 && inviter.peer.address.family == .v6)
+    }
+
+    @Test func withoutACommonFamilyThereIsOneSentenceAtOnce() async throws {
+      var old = Lab.Site.portRestricted
+      old.families = .ipv4Only
+      try await withLab(sites: [.ipv6Only, old]) { lab in
+        let (acceptor, inviter) = try await pair(in: lab)
+        try await acceptor.withAcceptor { running in
+          let start = ContinuousClock.now
+          let result = try await inviter.host.run("plexus", arguments: inviter.inviting(acceptor))
+          #expect(result.exit == .exited(69))
+          #expect(result.errors.contains("no addresses of the same family"), "\(result.errors)")
+          #expect(.now - start < .seconds(10))
+          try await running.waitForLine(containing: "no addresses of the same family")
+        }
       }
     }
 

@@ -86,8 +86,6 @@ public enum PathMatrix {
         return allocations.count == 1 ? .likely : .impossible
       }
       let other = acceptor.isSymmetric ? inviter : acceptor
-      // The acceptor must reach the inviter before it knows whether that has begun.
-      if other.surroundings.nats.contains(where: { $0.unexpectedInbound != .ignored }) { return .possible }
       return other.admitsAnyPort || other.surroundings.nats.isEmpty ? .certain : .likely
     }
 

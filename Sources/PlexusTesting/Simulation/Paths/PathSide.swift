@@ -11,6 +11,9 @@ public struct PathSide: Hashable, Sendable {
   /// How many mappings other hosts behind the NAT make between the samples and the checks.
   public var strangers = 0
 
+  /// The port of its first socket; nil for any.
+  public var port: UInt16?
+
   /// A host behind these NATs.
   public init(_ surroundings: Surroundings) { self.surroundings = surroundings }
 
@@ -36,7 +39,7 @@ public struct PathSide: Hashable, Sendable {
         address: address.family == .v4 ? .v4(0xC633_6400 + $0) : .v6(high: 0x2001_0DB8_00FF_0000, low: UInt64($0)),
         port: 3478)
     }
-    let port = UInt16.random(in: 32_768...60_000, using: &random)
+    let port = self.port ?? UInt16.random(in: 32_768...60_000, using: &random)
     func socket(_ offset: UInt16) -> Endpoint { Endpoint(address: address, port: port + offset) }
     func mapped(_ local: Endpoint, _ server: Endpoint) -> Endpoint? {
       network.mappedEndpoint(of: local, behind: nat, towards: server)
@@ -49,6 +52,13 @@ public struct PathSide: Hashable, Sendable {
     var bases = [CheckBase(base)]
     var candidates = [Candidate(.host, base)]
     if let first = seen.first, first != base { candidates.append(Candidate(.serverReflexive, first)) }
+    if !isSymmetric, !surroundings.nats.isEmpty, address.family == .v4 {
+      let quiet = socket(30)
+      if let first = mapped(quiet, servers[0]) {
+        bases.append(CheckBase(quiet, purpose: .quiet))
+        candidates.append(Candidate(.quiet, first))
+      }
+    }
     if isSymmetric, let first = seen.first {
       // Ports of real sockets are not next to each other, where one mapping would take the port that the next wants to keep.
       let samples = (1...UInt16(Self.samples)).compactMap { number -> PortAllocation.Sample? in
