@@ -14,7 +14,9 @@ struct Cycles: AsyncParsableCommand {
 
   @Option(help: "How many.") var cycles = 1000
   @Option(help: "How many at once.") var atOnce = 4
-  @Option(help: "Seconds to rest at the end, before a last row: the DHT keeps each value for ten minutes.") var rest = 0
+  @Option(
+    help: "Seconds to rest after each tenth. The DHT keeps a value for ten minutes, so memory is flat from then on.")
+  var rest = 12
   @Flag(help: "Log everything on standard error.") var verbose = false
   @Flag(help: "Join the DHT anew for each invitation; all stay in the tables of the two other nodes then.")
   var joinEach = false
@@ -91,8 +93,7 @@ struct Cycles: AsyncParsableCommand {
     let start = ContinuousClock.now
     var failed = 0
     func row(_ done: Int) async throws {
-      // What ends in the background has its time: repeats of answers go on for nine seconds.
-      try await Task.sleep(for: .seconds(12))
+      try await Task.sleep(for: .seconds(rest))
       let usage = Usage()
       let seconds = Int(start.duration(to: .now) / .seconds(1))
       print(
@@ -107,9 +108,6 @@ struct Cycles: AsyncParsableCommand {
       done += batch
       try await row(done)
     }
-    guard rest > 0 else { return }
-    try await Task.sleep(for: .seconds(rest))
-    try await row(done)
   }
 
   private func run(_ count: Int, _ ann: Plexus, _ peer: IdentityName) async throws -> Int {
