@@ -191,6 +191,15 @@ import Testing
     #expect(wire.right.hasReceived(wire.right.received.count))
   }
 
+  @Test func whoeverIsGoneIsNotWaitedFor() {
+    let wire = linked()
+    wire.left.write(3_000_000)
+    wire.run(for: .milliseconds(50))
+    wire.left.connection.abort(isPeerGone: true, now: wire.now)
+    #expect(wire.left.connection.drainEvents() == [.closed(.aborted)])
+    #expect(wire.left.connection.isFinished && wire.left.connection.drain(now: wire.now).isEmpty)
+  }
+
   @Test func anAbruptEndLeavesTheOffsetsWhereTheyWere() {
     let wire = linked()
     wire.left.write(3_000_000)

@@ -75,7 +75,7 @@ struct PathKeeper: Sendable {
           return nil
         }
         guard passage.continues == path.token else {
-          path.channel.triggerUserOutboundEvent(TubusAbort(), promise: nil)
+          path.channel.triggerUserOutboundEvent(TubusAbort(isPeerGone: true), promise: nil)
           return passage
         }
         try await path.move(to: passage)

@@ -186,7 +186,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   }
 
   func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) {
-    guard event is TubusAbort else {
+    guard let abort = event as? TubusAbort else {
       promise?.fail(ChannelError.operationUnsupported)
       return
     }
@@ -195,7 +195,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     promise?.succeed()
     // The peer may have ended it before, and what it said last was not read.
     guard ending == nil else { return finish() }
-    connection.abort(now: driver.now)
+    connection.abort(isPeerGone: abort.isPeerGone, now: driver.now)
     driver.serve(self)
   }
 
@@ -311,6 +311,10 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
 
 /// A user outbound event that ends a tubus channel at once: what is under way may be lost.
 public struct TubusAbort: Sendable {
+  /// Whether the peer is known to be gone: then the channel ends in this moment. A peer that is there is told, and the channel waits for up to
+  /// ``TubusConfiguration/tearTimeout`` for it to have heard.
+  public let isPeerGone: Bool
+
   /// The event.
-  public init() {}
+  public init(isPeerGone: Bool = false) { self.isPeerGone = isPeerGone }
 }

@@ -176,10 +176,13 @@ public struct TubusConnection {
   }
 
   /// Ends the connection now; what is under way may be lost.
-  public mutating func abort(now: Instant) {
+  ///
+  /// - Parameter isPeerGone: whether nobody is there to be told. Otherwise the end is known once the peer has said that it heard, at the latest
+  ///   after ``TubusConfiguration/tearTimeout``.
+  public mutating func abort(isPeerGone: Bool = false, now: Instant) {
     switch phase {
     case .linking: finish(.aborted)
-    case .linked, .flushing: tear(.aborted, now: now)
+    case .linked, .flushing: if isPeerGone { finish(.aborted) } else { tear(.aborted, now: now) }
     case .tearing, .torn, .finished: break
     }
   }
