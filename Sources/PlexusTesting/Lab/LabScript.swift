@@ -149,13 +149,13 @@ struct LabScript {
   /// Brings an interface up with addresses that are usable at once: the kernel would make a link-local one itself, but try
   /// it for two seconds before it answers neighbours.
   ///
-  /// Servers that are bound to no address answer from the first one, as with IPv4: the kernel would take the latest of several of IPv6, so
-  /// the others are deprecated (RFC 6724 5, rule 3).
+  /// Servers that are bound to no address answer from the first one, as with IPv4: of several of IPv6 the kernel takes the latest, so the first
+  /// one comes last.
   private func raise(_ link: String, addresses: [String], linkLocal: Int, addressesV6: [String]) -> [String] {
     let v6 = topology.ipv6 ? ["fe80::\(String(linkLocal, radix: 16))"] + addressesV6 : []
     return ["link set \(link) addrgenmode none", "link set \(link) up"]
       + addresses.map { "addr add \($0) dev \(link)" }
-      + v6.enumerated().map { "addr add \($1)/64 dev \(link) nodad\($0 > 1 ? " preferred_lft 0" : "")" }
+      + v6.reversed().map { "addr add \($0)/64 dev \(link) nodad" }
   }
 
   private var joinPublicSide: String {
