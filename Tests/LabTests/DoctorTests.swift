@@ -73,10 +73,12 @@ extension LabTests {
         let theirs = try #require(try await diagnose(acceptor, exit: 0).traits)
         let before = try await diagnose(inviter, "--peer-traits", theirs, exit: 0)
         #expect(before.predictions.map(\.way) == ["none"])
-        try await acceptor.withAcceptor { _ in
+        try await acceptor.withAcceptor { program in
           let result = try await inviter.host.run(
             "plexus", arguments: inviter.inviting(acceptor), deadline: .seconds(90))
           #expect(result.exit == .exited(69))
+          // It waits a few seconds longer, for its answer may have taken them.
+          try await program.waitForLine(containing: "both NATs are symmetric")
         }
         for peer in [acceptor, inviter] {
           let failure = try #require(try await diagnose(peer, exit: 0).failures.last)
