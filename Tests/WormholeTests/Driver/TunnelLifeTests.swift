@@ -37,7 +37,9 @@ import Wormhole
       logger: log.logger)
     let port = importer.localAddresses[0].port ?? 0
     for _ in 0..<3 {
-      await #expect(throws: (any Error).self) { _ = try await TestClient.echo([1], with: port) }
+      // A client that is slow to read may see the end and not the reset.
+      let answer = try? await TestClient.echo([1], with: port)
+      #expect(answer ?? [] == [])
     }
     // Three clients, one line.
     #expect(log.sentences(from: .warning).count == 1)
