@@ -16,9 +16,18 @@ import Testing
   @Test func passagesAndInvitationsAreCountedOnBothSides() async throws {
     try await World.run { world in
       let (alices, bobs) = (TestMetrics(), TestMetrics())
-      try await world.whileBobAccepts(world.plexus(World.bob, metrics: bobs)) {
+      let (made, feed) = AsyncStream.makeStream(of: Void.self)
+      try await world.whileBobAccepts(
+        world.plexus(World.bob, metrics: bobs),
+        perform: { passage in
+          await passage.close()
+          feed.yield()
+        }
+      ) {
         let passage = try await world.plexus(World.alice, metrics: alices).invite(IdentityName(World.bob))
         await passage.close()
+        // Bob may be a moment behind.
+        _ = await made.first { _ in true }
       }
       for (metrics, role, direction) in [(alices, "inviting", "sent"), (bobs, "accepting", "received")] {
         #expect(try metrics.expectCounter("plexus_passages_total", [("role", role)]).totalValue == 1)

@@ -14,12 +14,19 @@ final class MailServers: Sendable {
   static let password = MailServerSite.password
   static let accounts = ["ann", "bob", "eve", "shared"].map { "\($0)@example.org" }
 
+  /// Below those that the kernel gives by itself, and others for each server of this process.
+  private static func freshPorts() -> UInt16 {
+    20_000 + UInt16(truncatingIfNeeded: served.add(1, ordering: .relaxed).newValue % 600) * 20
+  }
+
+  private static let served = Atomic(Int.random(in: 0..<600))
+
   static func run<Value: Sendable>(
     idle: Bool = true, messageLimit: Int = 10_240_000, _ body: @Sendable (MailServers) async throws -> Value
   ) async throws -> Value {
     try await HeavyTests.run {
       let site = try MailServerSite(
-        address: "127.0.0.1", ports: .init(from: .random(in: 20_000...32_000)), accounts: accounts,
+        address: "127.0.0.1", ports: .init(from: Self.freshPorts()), accounts: accounts,
         domain: "example.org",
         idle: idle, messageLimit: messageLimit)
       defer { site.remove() }
