@@ -88,7 +88,8 @@ public enum PathMatrix {
       let (symmetric, other) = acceptor.isSymmetric ? (acceptor, inviter) : (inviter, acceptor)
       let dropsMappings = other.surroundings.nats.contains { $0.unexpectedInbound == .dropsMapping }
       // A third to nine tenths of such searches find one: docs/punching.md, "What remains".
-      if dropsMappings, symmetric.surroundings.nats.contains(where: { $0.allocation == .preserving }) { return .possible }
+      let keepsPorts = symmetric.surroundings.nats.contains { $0.allocation == .preserving }
+      if dropsMappings && keepsPorts { return .possible }
       return other.admitsAnyPort || other.surroundings.nats.isEmpty ? .certain : .likely
     }
 
