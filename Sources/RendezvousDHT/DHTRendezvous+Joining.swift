@@ -1,0 +1,140 @@
+import Datagrams
+import Rendezvous
+
+// Joining the network, and leaving it.
+extension DHTRendezvous {
+  /// Long enough for three greetings and an answer from the other side of the world.
+  private static let turnOfAddress: Duration = .milliseconds(1500)
+
+  /// Starts the node and returns when the first other node has answered.
+  ///
+  /// - Throws: ``RendezvousError`` with code `portTaken`, `cannotStart` or `notJoined`. After the last the node is stopped;
+  ///   joining can be tried again.
+  public func join(timeout: Duration) async throws {
+    guard case .idle = phase else { throw RendezvousError(.notRunning, "the DHT node was started before") }
+    var left = timeout
+    // An uplink that is dead, though it is the preferred one, must not keep out those that are not.
+    for address in [configuration.address4] + configuration.alternatives4
+    where !configuration.alternatives4.isEmpty && left > Self.turnOfAddress * 2 {
+      left -= Self.turnOfAddress
+      do { return try await join(from: address, timeout: Self.turnOfAddress) } catch let error as RendezvousError {
+        guard error.code == .notJoined || address != configuration.address4 else { throw error }
+      }
+    }
+    try await join(from: configuration.address4, timeout: left)
+  }
+
+  private func join(from address4: IPAddress?, timeout: Duration) async throws {
+    let board = StatusBoard()
+    let node = try startNode(board, address4: address4)
+    let cache = cache
+    let bootstrapper = Bootstrapper(
+      node: node, configuration: configuration, knownNodes: { cache?.load() ?? [] }, onEvent: onEvent)
+    let keeper = Task {
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await bootstrapper.run(board) }
+        group.addTask { await cache?.keep(node, board) }
+      }
+    }
+    phase = .running(node, keeper: keeper)
+    let connected = await withTaskGroup { group in
+      group.addTask {
+        await board.wait { $0 == .connected }
+        return !Task.isCancelled
+      }
+      group.addTask {
+        try? await Task.sleep(for: timeout)
+        return false
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? false
+    }
+    if connected, case .running = phase { return onEvent(.connected) }
+    if case .running = phase { phase = .idle }
+    keeper.cancel()
+    await keeper.value
+    node.stop()
+    try Task.checkCancellation()
+    throw notJoined(bootstrapper.attempts, timeout)
+  }
+
+  /// Ends everything; returns when no thread of the node runs any more.
+  public func leave() async {
+    guard case .running(let node, let keeper) = phase else {
+      phase = .left
+      return
+    }
+    phase = .left
+    keeper.cancel()
+    for desk in desks.values { desk.close() }
+    for inbox in inboxes.values { inbox.close() }
+    for task in tasks.values { task.cancel() }
+    for task in tasks.values { await task.value }
+    await keeper.value
+    // An inviter may have been here for a second only.
+    cache?.save(node.goodNodes())
+    node.stop()
+  }
+
+  private func startNode(_ board: StatusBoard, address4: IPAddress?) throws -> DHTNode {
+    let wanted: UInt16
+    var mayTakeAnother = false
+    switch configuration.port {
+    case .fixed(let port): wanted = port
+    case .preferred(let port): (wanted, mayTakeAnother) = (port, true)
+    }
+    var parameters = DHTNode.Parameters(
+      port: wanted, address4: address4?.description, address6: configuration.address6?.description,
+      network: configuration.network, serves: false)
+    do {
+      let node = try DHTNode(parameters, onStatus: board.post)
+      onEvent(.started(port: node.port, instead: nil))
+      return node
+    } catch  where error.isPortTaken && mayTakeAnother {
+      parameters.port = 0
+      do {
+        let node = try DHTNode(parameters, onStatus: board.post)
+        onEvent(.started(port: node.port, instead: wanted))
+        return node
+      } catch {
+        throw cannotStart(error)
+      }
+    } catch  where error.isPortTaken {
+      throw RendezvousError(
+        .portTaken,
+        "UDP port \(wanted) for the DHT is taken by another program; choose another by --dht-port, or 0 for any")
+    } catch {
+      throw cannotStart(error)
+    }
+  }
+
+  private func cannotStart(_ failure: DHTNode.StartFailure) -> RendezvousError {
+    RendezvousError(
+      .cannotStart, "the DHT node cannot be started: \(failure.reason); check the local address and --dht-port")
+  }
+
+  private func notJoined(_ tried: Bootstrapper.Tried, _ timeout: Duration) -> RendezvousError {
+    let hosts = configuration.bootstrap
+    guard !hosts.isEmpty || tried.known > 0 else {
+      return RendezvousError(
+        .notJoined,
+        "DHT not joined: there is no bootstrap host, and no node is known from before; give a host by --dht-bootstrap")
+    }
+    let silent = hosts.filter { tried.notFound[$0] == nil }.map { host in
+      HostAndPort(host: host.host, port: host.port ?? DHTConfiguration.defaultPort).description
+    }
+    let known = tried.known == 1 ? "the node known from before" : "the \(tried.known) nodes known from before"
+    let asked = [silent.joined(separator: ", "), tried.known > 0 ? known : ""].filter { !$0.isEmpty }
+    var parts = tried.notFound.sorted { $0.key.host < $1.key.host }
+      .map { "\($0.key.host) was not found (\($0.value))" }
+    if !asked.isEmpty {
+      let seconds = timeout.milliseconds / 1000
+      let rounded = seconds.rounded() == seconds ? "\(Int(seconds))" : "\(seconds)"
+      parts.insert("none of \(asked.joined(separator: " and ")) answered within \(rounded) s", at: 0)
+    }
+    return RendezvousError(
+      .notJoined,
+      "DHT not joined: \(parts.joined(separator: "; ")); check the network and --dht-bootstrap, "
+        + "--dht-network \(configuration.network), and that UDP may leave this host")
+  }
+}

@@ -1,0 +1,56 @@
+import Identity
+import Rendezvous
+
+// Notices that one is there.
+extension DHTRendezvous {
+  /// Puts the notice, and once more; returns when the nodes have it.
+  public func announce(to peer: PeerIdentity, application: String) async throws {
+    let node = try runningNode()
+    let id = try numbers.next(from: own.certificateID, to: peer.certificateID, now: unixSeconds())
+    let key = key(to: peer, application, subjects.advent)
+    let first = try sealer.seal(AdventNotice.line, to: peer, id: id)
+    for value in [first, try sealer.reseal(first, id: id, edition: 1)] {
+      let (puts, feed) = AsyncStream.makeStream(of: Void.self)
+      node.put(value, at: key) { _ in feed.finish() }
+      await withTaskGroup { group in
+        group.addTask { for await _ in puts {} }
+        // OpenDHT waits 3 s for each silent node.
+        group.addTask { try? await Task.sleep(for: .seconds(4)) }
+        await group.next()
+        group.cancelAll()
+      }
+      try Task.checkCancellation()
+    }
+  }
+
+  /// Notices that are verified, decrypted and new; the DHT keeps them for ten minutes. A stream that is not read keeps the 64 oldest.
+  public nonisolated func advents(
+    application: String, from peers: IdentityPattern
+  ) -> AsyncThrowingStream<Advent, any Error> {
+    let (stream, feed) = AsyncThrowingStream.makeStream(of: Advent.self, bufferingPolicy: .bufferingOldest(64))
+    let inbox = ValueInbox(logger: logger)
+    feed.onTermination = { _ in inbox.close() }
+    Task {
+      do {
+        try await receiveAdvents(application, from: peers, inbox: inbox, feed: feed)
+      } catch {
+        feed.finish(throwing: error)
+      }
+    }
+    return stream
+  }
+
+  private func receiveAdvents(
+    _ application: String, from peers: IdentityPattern, inbox: ValueInbox,
+    feed: AsyncThrowingStream<Advent, any Error>.Continuation
+  ) throws {
+    let receiver = AdventReceiver(
+      own: own, application: application, subjects: subjects, directory: directory(peers), node: try runningNode(),
+      sealer: sealer, memory: memory, unixSeconds: unixSeconds, logger: logger, inbox: inbox)
+    let number = keep {
+      await receiver.run { feed.yield($0) }
+      feed.finish()
+    }
+    inboxes[number] = inbox
+  }
+}
