@@ -4,6 +4,10 @@ extension PlexusOptions {
     get { meeting[keyPath: path] }
     set { meeting[keyPath: path] = newValue }
   }
+  subscript<Value>(dynamicMember path: WritableKeyPath<IdentityOptions, Value>) -> Value {
+    get { meeting.identity[keyPath: path] }
+    set { meeting.identity[keyPath: path] = newValue }
+  }
   subscript<Value>(dynamicMember path: WritableKeyPath<NetworkOptions, Value>) -> Value {
     get { network[keyPath: path] }
     set { network[keyPath: path] = newValue }

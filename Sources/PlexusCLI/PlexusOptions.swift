@@ -24,6 +24,18 @@ struct MeetingOptions: ParsableArguments {
     help: ArgumentHelp("Name of the application; both sides use the same.", valueName: "name"))
   var appID: String?
 
+  @OptionGroup var identity: IdentityOptions
+
+  @Option(
+    name: [.customLong("peer-info"), .customLong("peer-id")],
+    help: ArgumentHelp(
+      "Peer's identity; with --accept either half may be given alone, or nothing for any peer of the repository.",
+      valueName: "owner/pin"))
+  var peerInfo: String?
+}
+
+/// Who one is.
+struct IdentityOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Folder of identities, the application repository. (default: .)", valueName: "folder"),
     completion: .directory)
@@ -34,13 +46,6 @@ struct MeetingOptions: ParsableArguments {
     help: ArgumentHelp(
       "Own identity; may be left out where the repository holds one private key.", valueName: "owner/pin"))
   var hostInfo: String?
-
-  @Option(
-    name: [.customLong("peer-info"), .customLong("peer-id")],
-    help: ArgumentHelp(
-      "Peer's identity; with --accept either half may be given alone, or nothing for any peer of the repository.",
-      valueName: "owner/pin"))
-  var peerInfo: String?
 }
 
 /// How the own network is explored, and what a passage is bound to.

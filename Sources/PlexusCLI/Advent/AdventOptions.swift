@@ -12,8 +12,7 @@ struct AdventOptions: ParsableArguments {
   func merged() throws -> PlexusOptions {
     var options = try PlexusOptions.parse([])
     options.appID = meeting.appID
-    options.appRepo = meeting.appRepo
-    options.hostInfo = meeting.hostInfo
+    options.identity = meeting.identity
     options.peerInfo = meeting.peerInfo
     options.dht = dht
     options.email = email
@@ -36,16 +35,7 @@ struct AdventMeetingOptions: ParsableArguments {
     help: ArgumentHelp("Name of the application; both sides use the same.", valueName: "name"))
   var appID: String?
 
-  @Option(
-    help: ArgumentHelp("Folder of identities, the application repository. (default: .)", valueName: "folder"),
-    completion: .directory)
-  var appRepo: String?
-
-  @Option(
-    name: [.customLong("host-info"), .customLong("host-id")],
-    help: ArgumentHelp(
-      "Own identity; may be left out where the repository holds one private key.", valueName: "owner/pin"))
-  var hostInfo: String?
+  @OptionGroup var identity: IdentityOptions
 
   @Option(
     name: [.customLong("peer-info"), .customLong("peer-id")],

@@ -12,8 +12,7 @@ struct DoctorOptions: ParsableArguments {
   /// The same as options of `plexus`, with what the file of `--config` adds.
   func merged() throws -> PlexusOptions {
     var options = try PlexusOptions.parse([])
-    options.appRepo = asking.appRepo
-    options.hostInfo = asking.hostInfo
+    options.identity = asking.identity
     options.noPortMapping = asking.noPortMapping
     options.network = network
     options.dht = dht
@@ -26,16 +25,7 @@ struct DoctorOptions: ParsableArguments {
 
 /// Whose passages are meant, and how it is told.
 struct DoctorAskingOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp("Folder of identities, the application repository. (default: .)", valueName: "folder"),
-    completion: .directory)
-  var appRepo: String?
-
-  @Option(
-    name: [.customLong("host-info"), .customLong("host-id")],
-    help: ArgumentHelp(
-      "Own identity; may be left out where the repository holds one private key.", valueName: "owner/pin"))
-  var hostInfo: String?
+  @OptionGroup var identity: IdentityOptions
 
   @Option(
     name: [.customLong("peer"), .customLong("peer-info"), .customLong("peer-id")],
