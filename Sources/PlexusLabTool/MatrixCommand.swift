@@ -116,7 +116,7 @@ private struct MatrixCell {
   let acceptor: String
   let inviter: String
   let sites: [Lab.Site]
-  /// Neither side's ports can be known; each connect takes 15 s to say so.
+  /// Neither side's ports can be known; each connect takes seconds to say so.
   var isHopeless = false
   /// What the C++ tools and ICE without relays do, by their designs.
   let reference: String
