@@ -31,8 +31,10 @@ ClientSocket::ClientSocket(std::unique_ptr<dht::net::UdpSocket> socket, const dh
     : id_(id), network_(network), socket_(std::move(socket)) {
   socket_->setOnReceive([this](dht::net::PacketList &&packets) {
     for (auto &packet : packets) filter(packet);
+    // OpenDHT hands packets back to be filled again. It hands them to us, and the socket that fills them is the inner one: kept here,
+    // every packet ever received would stay, up to OpenDHT's bound of 16,384 in each of two lists.
     onReceived(std::move(packets));
-    return dht::net::PacketList{};
+    return getNewPacket();
   });
 }
 
