@@ -25,16 +25,10 @@ struct Cycles: AsyncParsableCommand {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    var serving = PlexusServer.Configuration()
-    serving.addresses = [.v4(0x7F00_0001)]
-    serving.stunPort = 0
-    serving.dhtPort = 0
-    serving.dhtNetwork = .random(in: 1...UInt32.max)
-    let quiet = Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }
-    let server = try await PlexusServer.start(serving, logger: quiet)
-    let (ann, bob) = try people(server, serving, in: folder)
+    let servers = try ServerProcess()
+    defer { servers.stop() }
+    let (ann, bob) = try people(servers, in: folder)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
       group.addTask {
         try await bob.accept(from: .any) { passage in
           let stream = try await passage.openStream()
@@ -51,24 +45,20 @@ struct Cycles: AsyncParsableCommand {
       // Only the measuring ends by itself.
       try await group.next()
     }
-    await server.close()
   }
 
-  private func people(
-    _ server: PlexusServer, _ serving: PlexusServer.Configuration, in folder: String
-  ) throws -> (Plexus, Plexus) {
+  private func people(_ servers: ServerProcess, in folder: String) throws -> (Plexus, Plexus) {
     var made: [Plexus] = []
     let names = ["ann@example.org/a", "bob@example.org/b"]
     let all = try ApplicationRepository(path: folder)
     for name in names { _ = try all.create(IdentityName(name), options: NewIdentityOptions(bits: 2048)) }
     for name in names {
-      guard let stun = server.stunEndpoints.first, let dht = server.dhtEndpoints.first else { break }
       var configuration = PlexusConfiguration(
-        application: "benchmark", stunServers: [HostAndPort(host: "\(stun.address)", port: stun.port)],
+        application: "benchmark", stunServers: [HostAndPort(host: "127.0.0.1", port: servers.stunPort)],
         stateFolder: "\(folder)/state")
       configuration.localEndpoint = Endpoint(address: .v4(0x7F00_0001), port: 0)
-      configuration.dht.bootstrap = [HostAndPort(host: "\(dht.address)", port: dht.port)]
-      configuration.dht.network = serving.dhtNetwork
+      configuration.dht.bootstrap = [HostAndPort(host: "127.0.0.1", port: servers.dhtPort)]
+      configuration.dht.network = servers.dhtNetwork
       configuration.dht.port = .fixed(0)
       configuration.dht.address4 = .v4(0x7F00_0001)
       configuration.dht.address6 = nil
