@@ -266,7 +266,7 @@ let package = Package(
     .testTarget(name: "CLISupportTests", dependencies: ["CLISupport"], swiftSettings: strict),
     .testTarget(
       name: "PlexusCLITests",
-      dependencies: ["PlexusCLI", "WormholeCLI", "ManualTool", "PlexusTesting", "RendezvousEmail"],
+      dependencies: ["PlexusCLI", "WormholeCLI", "ManualTool", "PlexusTesting", "RendezvousEmail", "DatagramSockets"],
       swiftSettings: strict),
     .testTarget(
       name: "LabTests", dependencies: ["PlexusTesting", "Datagrams", "Identity", "STUN"], swiftSettings: strict),

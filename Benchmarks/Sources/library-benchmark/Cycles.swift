@@ -15,8 +15,8 @@ struct Cycles: AsyncParsableCommand {
   @Option(help: "How many.") var cycles = 1000
   @Option(help: "How many at once.") var atOnce = 4
   @Option(
-    help: "Seconds to rest after each tenth. The DHT keeps a value for ten minutes, so memory is flat from then on.")
-  var rest = 12
+    help: "Seconds to rest after each tenth. Our nodes keep values for two minutes, so memory is flat from then on.")
+  var rest = 30
   @Flag(help: "Log everything on standard error.") var verbose = false
   @Flag(help: "Join the DHT anew for each invitation; all stay in the tables of the two other nodes then.")
   var joinEach = false
