@@ -27,31 +27,17 @@ constexpr uint8_t clientFlag[] = {0xA1, 's', 0xC3};
 
 }  // namespace
 
-ClientSocket::ClientSocket(std::unique_ptr<dht::net::UdpSocket> socket, const dht::InfoHash &id, dht::NetId network)
-    : id_(id), network_(network), socket_(std::move(socket)) {
-  socket_->setOnReceive([this](dht::net::PacketList &&packets) {
-    for (auto &packet : packets) filter(packet);
-    // OpenDHT hands packets back to be filled again. It hands them to us, and the socket that fills them is the inner one: kept here,
-    // every packet ever received would stay, up to OpenDHT's bound of 16,384 in each of two lists.
-    onReceived(std::move(packets));
-    return getNewPacket();
-  });
-}
-
-ClientSocket::~ClientSocket() { socket_->stop(); }
-
 int ClientSocket::sendTo(const dht::SockAddr &destination, const uint8_t *data, size_t size, bool replied) {
-  if (!takesOneMorePair(data, size)) return socket_->sendTo(destination, data, size, replied);
+  if (!takesOneMorePair(data, size)) return PollingSocket::sendTo(destination, data, size, replied);
   std::vector<uint8_t> flagged;
   flagged.reserve(size + sizeof clientFlag);
   flagged.assign(data, data + size);
   flagged[0] += 1;
   flagged.insert(flagged.end(), std::begin(clientFlag), std::end(clientFlag));
-  return socket_->sendTo(destination, flagged.data(), flagged.size(), replied);
+  return PollingSocket::sendTo(destination, flagged.data(), flagged.size(), replied);
 }
 
-/// Notes the sender, and hides from `nodes` in the message (n4, n6) those that have not answered yet.
-void ClientSocket::filter(dht::net::ReceivedPacket &packet) try {
+void ClientSocket::inspect(dht::net::ReceivedPacket &packet) try {
   const auto now = dht::clock::now();
   {
     std::lock_guard<std::mutex> lock(mutex_);

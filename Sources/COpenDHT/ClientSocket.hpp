@@ -1,10 +1,9 @@
 // The UDP socket of a node that only uses the DHT.
 #pragma once
 
-#include <opendht/dhtrunner.h>
+#include "PollingSocket.hpp"
 
 #include <map>
-#include <memory>
 #include <mutex>
 #include <random>
 
@@ -21,16 +20,17 @@ namespace codht {
 ///    a put or listen when the eight closest nodes that it knows have answered, and gives up waiting for one that is
 ///    not there only after 1.0 to 1.25 s. So every unreachable node among the closest would cost
 ///    a second; like this it costs nothing, and one that is there a round trip.
-class ClientSocket : public dht::net::DatagramSocket {
+class ClientSocket : public PollingSocket {
  public:
-  ClientSocket(std::unique_ptr<dht::net::UdpSocket> socket, const dht::InfoHash &id, dht::NetId network);
-  ~ClientSocket() override;
+  ClientSocket(const dht::SockAddr &address4, const dht::SockAddr &address6, const dht::InfoHash &id, dht::NetId network)
+      : PollingSocket(address4, address6), id_(id), network_(network) {}
+  ~ClientSocket() override { end(); }
 
   int sendTo(const dht::SockAddr &destination, const uint8_t *data, size_t size, bool replied) override;
-  bool hasIPv4() const override { return socket_->hasIPv4(); }
-  bool hasIPv6() const override { return socket_->hasIPv6(); }
-  const dht::SockAddr &getBoundRef(sa_family_t family) const override { return socket_->getBoundRef(family); }
-  void stop() override { socket_->stop(); }
+
+ protected:
+  /// Notes the sender, and hides from `nodes` in the message (n4, n6) those that have not answered yet.
+  void inspect(dht::net::ReceivedPacket &packet) override;
 
  private:
   using time_point = dht::time_point;
@@ -40,7 +40,6 @@ class ClientSocket : public dht::net::DatagramSocket {
     time_point pinged{};  ///< when we last asked it
   };
 
-  void filter(dht::net::ReceivedPacket &packet);
   void hideUnheard(char *nodes, size_t size, size_t addressSize, time_point now);
   bool isHeard(const dht::SockAddr &address, time_point now);
   void ping(const dht::SockAddr &address);
@@ -51,8 +50,6 @@ class ClientSocket : public dht::net::DatagramSocket {
   std::mutex mutex_;
   std::map<dht::SockAddr, Contact> contacts_;
   std::mt19937 random_{std::random_device{}()};
-  // Last, so that its thread is gone before what its callback uses.
-  std::unique_ptr<dht::net::UdpSocket> socket_;
 };
 
 }  // namespace codht

@@ -5,13 +5,7 @@
 
 #include <cerrno>
 #include <future>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#ifndef SOCK_CLOEXEC
-// Not every system has it.
-#define SOCK_CLOEXEC 0
-#endif
+#include <system_error>
 
 using namespace codht;
 
@@ -42,17 +36,6 @@ class Gate {
 /// Twice as long as what is asked for again, once a minute, is to be found without asking the network.
 constexpr auto rememberedFor = std::chrono::minutes(2);
 
-/// OpenDHT logs a taken port and goes on without the family, or throws without saying why: ask the kernel first.
-int tryBind(const dht::SockAddr &address) {
-  const int descriptor = socket(address.getFamily(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return errno;
-  const int on = 1;
-  if (address.getFamily() == AF_INET6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  const int result = bind(descriptor, address.get(), address.getLength()) < 0 ? errno : 0;
-  close(descriptor);
-  return result;
-}
-
 dht::SockAddr localAddress(const char *text, sa_family_t family, uint16_t port) {
   dht::SockAddr address;
   if (!text) return address;
@@ -69,6 +52,20 @@ dht::Where where(uint64_t id) {
   dht::Where which;
   if (id != 0) which.id(id);
   return which;
+}
+
+std::unique_ptr<PollingSocket> openSocket(const codht_configuration &configuration, const dht::SockAddr &address4,
+                                          const dht::SockAddr &address6, const dht::InfoHash &id, codht_failure *failure) try {
+  std::unique_ptr<PollingSocket> socket;
+  if (configuration.serves)
+    socket = std::make_unique<PollingSocket>(address4, address6);
+  else
+    socket = std::make_unique<ClientSocket>(address4, address6, id, configuration.network);
+  socket->start();
+  return socket;
+} catch (const std::system_error &problem) {
+  if (problem.code().value() == EADDRINUSE) *failure = CODHT_PORT_TAKEN;
+  throw std::runtime_error(std::strerror(problem.code().value()));
 }
 
 }  // namespace
@@ -101,24 +98,8 @@ codht_node *codht_node_start(const codht_configuration *configuration, codht_con
     *failure = CODHT_OTHER;
     auto address4 = localAddress(configuration->address4, AF_INET, configuration->port);
     auto address6 = localAddress(configuration->address6, AF_INET6, configuration->port);
-    if (address4) {
-      if (const int problem = tryBind(address4)) {
-        if (problem == EADDRINUSE) *failure = CODHT_PORT_TAKEN;
-        throw std::runtime_error(std::strerror(problem));
-      }
-    }
     // Without any IPv6 socket OpenDHT 2.4 gives token 0 for every listen and cannot cancel it: bind one that leads nowhere.
     if (!address6) address6 = localAddress("::1", AF_INET6, 0);
-    // A machine without IPv6 is no fault; a port that only IPv6 finds taken is.
-    if (address6) {
-      if (const int problem = tryBind(address6)) {
-        if (problem == EADDRINUSE) {
-          *failure = CODHT_PORT_TAKEN;
-          throw std::runtime_error(std::strerror(problem));
-        }
-        address6 = {};
-      }
-    }
 
     auto node = std::make_unique<codht_node>();
     dht::DhtRunner::Config config;
@@ -135,17 +116,9 @@ codht_node *codht_node_start(const codht_configuration *configuration, codht_con
       const auto better = std::max(static_cast<int>(v4), static_cast<int>(v6));
       gate->pass([&] { status(object.get(), static_cast<codht_status>(better)); });
     };
-    auto socket = std::make_unique<dht::net::UdpSocket>(address4, address6);
-    if (address4 && !socket->hasIPv4()) {
-      *failure = CODHT_PORT_TAKEN;  // taken since we asked
-      throw std::runtime_error(std::strerror(EADDRINUSE));
-    }
+    auto socket = openSocket(*configuration, address4, address6, config.dht_config.node_config.node_id, failure);
     node->port = socket->getPort(address4 ? AF_INET : AF_INET6);
-    if (configuration->serves)
-      runnerContext.sock = std::move(socket);
-    else
-      runnerContext.sock = std::make_unique<ClientSocket>(std::move(socket), config.dht_config.node_config.node_id,
-                                                          configuration->network);
+    runnerContext.sock = std::move(socket);
     node->runner.run(config, std::move(runnerContext));
     if (!configuration->serves) node->runner.registerType({dht::ValueType::USER_DATA.id, "User Data", rememberedFor});
     return node.release();

@@ -7,8 +7,8 @@ import Plexus
 import PlexusTesting
 import Testing
 
-/// What anybody can send to a program that waits for invitations.
-@Suite(.timeLimit(.minutes(2))) struct FloodTests {
+/// The UDP socket of our DHT node, in a program that waits for invitations.
+@Suite(.timeLimit(.minutes(2))) struct DHTSocketTests {
   private static let loopback = IPAddress.v4(0x7F00_0001)
 
   /// OpenDHT fills the memory of received datagrams again if it gets it back; were it not, each of these would stay for good.
@@ -16,7 +16,33 @@ import Testing
     .disabled(
       if: ProcessInfo.processInfo.environment.keys.contains { $0.hasSuffix("SAN_OPTIONS") },
       "a sanitizer keeps what is freed"))
-  func garbageAtThePortOfTheDHTLeavesNoMemoryBehind() async throws {
+  func garbageLeavesNoMemoryBehind() async throws {
+    let sender = try await UDPSocket.bind(to: Endpoint(address: Self.loopback, port: 0))
+    // Nobody takes the port in between: the kernel gives each port once before it begins anew.
+    let freed = try await UDPSocket.bind(to: Endpoint(address: Self.loopback, port: 0))
+    let target = freed.localEndpoint
+    await freed.close()
+    try await joined(at: target.port) { acceptor in
+      try await flood(target, from: sender, with: 2000)
+      let before = try resident(acceptor)
+      try await flood(target, from: sender, with: 12_000)
+      let grown = try resident(acceptor) - before
+      // Twelve megabytes were sent.
+      #expect(acceptor.isRunning && grown < 4096, "\(grown) KB more")
+    }
+    await sender.close()
+  }
+
+  /// OpenDHT's own socket waits by select(2), which ends the process when a descriptor is above 1023.
+  @Test func aProgramMayHaveManyDescriptorsOpen() async throws {
+    let many = "ulimit -n 2048; for ((n = 10; n < 1200; n++)); do eval \"exec $n</dev/null\"; done; exec \"$0\" \"$@\""
+    try await joined(at: 0, startedBy: ["/bin/bash", "-c", many]) { #expect($0.isRunning) }
+  }
+
+  /// Calls `body` with a running acceptor that has joined the DHT.
+  private func joined(
+    at port: UInt16, startedBy shell: [String] = [], _ body: (Process) async throws -> Void
+  ) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -26,55 +52,43 @@ import Testing
       (serving.stunPort, serving.dhtPort, serving.dhtNetwork) = (0, 0, .random(in: 1...UInt32.max))
       let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       let server = try await PlexusServer.start(serving, logger: quiet)
-      let sender = try await UDPSocket.bind(to: Endpoint(address: Self.loopback, port: 0))
-      // Nobody takes the port in between: the kernel gives each port once before it begins anew.
-      let freed = try await UDPSocket.bind(to: Endpoint(address: Self.loopback, port: 0))
-      let port = freed.localEndpoint.port
-      await freed.close()
-      let acceptor = try accept(at: port, server, network: serving.dhtNetwork, in: folder)
+      let acceptor = try accept(at: port, server, network: serving.dhtNetwork, in: folder, startedBy: shell)
       do {
-        try await grownByFlood(of: acceptor, at: port, from: sender, log: "\(folder)/errors")
+        let said = try await tryingAgain(attempts: 400, pause: .milliseconds(50)) {
+          $0.contains("Joined the DHT") || !acceptor.isRunning
+        } _: {
+          try String(contentsOfFile: "\(folder)/errors", encoding: .utf8)
+        }
+        try #require(said.contains("Joined the DHT"), "\(said)")
+        try await body(acceptor)
       } catch {
         Issue.record(error)
       }
       acceptor.terminate()
-      await sender.close()
       await server.close()
     }
   }
 
-  private func grownByFlood(of acceptor: Process, at port: UInt16, from sender: UDPSocket, log: String) async throws {
-    let said = try await tryingAgain(attempts: 400, pause: .milliseconds(50)) {
-      $0.contains("Joined the DHT")
-    } _: {
-      try String(contentsOfFile: log, encoding: .utf8)
-    }
-    try #require(said.contains("Joined the DHT"), "\(said)")
-    let target = Endpoint(address: Self.loopback, port: port)
-    try await flood(target, from: sender, with: 2000)
-    let before = try resident(acceptor)
-    try await flood(target, from: sender, with: 12_000)
-    let grown = try resident(acceptor) - before
-    // Twelve megabytes were sent.
-    #expect(acceptor.isRunning && grown < 4096, "\(grown) KB more")
-  }
-
   private func accept(
-    at port: UInt16, _ server: PlexusServer, network: UInt32, in folder: String
+    at port: UInt16, _ server: PlexusServer, network: UInt32, in folder: String, startedBy shell: [String]
   ) throws -> Process {
     let repository = try ApplicationRepository(path: folder)
     for name in ["ann@example.org/a", "bob@example.org/b"] {
       _ = try repository.create(IdentityName(name), options: NewIdentityOptions(bits: 2048))
     }
     let (stun, dht) = try (#require(server.stunEndpoints.first), #require(server.dhtEndpoints.first))
+    let command =
+      try shell + [
+        #require(Lab.findProgram("plexus")), "--accept", "--app-id=sockets", "--app-repo=\(folder)",
+        "--host-info=ann@example.org/a", "--exec-command=true", "--stun-server=\(stun)", "--dht-bootstrap=\(dht)",
+        "--dht-network=\(network)", "--dht-port=\(port)", "--no-port-mapping",
+      ]
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: try #require(Lab.findProgram("plexus")))
-    process.arguments = [
-      "--accept", "--app-id=flood", "--app-repo=\(folder)", "--host-info=ann@example.org/a", "--exec-command=true",
-      "--stun-server=\(stun)", "--dht-bootstrap=\(dht)", "--dht-network=\(network)", "--dht-port=\(port)",
-      "--no-port-mapping",
-    ]
-    process.environment = ["HOME": folder, "PATH": "/usr/bin:/bin"]
+    process.executableURL = URL(fileURLWithPath: command[0])
+    process.arguments = Array(command.dropFirst())
+    // A sanitizer's options are the test's, too.
+    let options = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+    process.environment = options.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { $1 }
     let log = "\(folder)/errors"
     try "".write(toFile: log, atomically: false, encoding: .utf8)
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
