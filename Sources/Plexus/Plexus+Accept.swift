@@ -38,7 +38,7 @@ extension Plexus {
           for try await invitation in rendezvous.invitations(application: configuration.application, from: pattern) {
             if let path = path(of: invitation) {
               // Its slot is taken already.
-              group.addTask { await carryOn(path, for: invitation, over: rendezvous) }
+              group.addTask { await path.mend { await carryOn(path, for: invitation, over: rendezvous) } }
               continue
             }
             group.addTask {

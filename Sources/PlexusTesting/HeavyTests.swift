@@ -1,7 +1,7 @@
 /// Keeps tests that start DHT nodes and servers from running all at once.
 ///
-/// Swift Testing starts every test of a run in parallel. Fifty DHT nodes in one process have more than a thousand descriptors open,
-/// and OpenDHT, which waits by `select(2)`, ends the process at 1024.
+/// Swift Testing starts every test of a run in parallel. Fifty DHT nodes in one process have more than a thousand descriptors open, which is all that
+/// a process may have by default.
 public enum HeavyTests {
   private static let limit = 8
   private static let slots = {

@@ -150,6 +150,22 @@ import Tubus
     }
   }
 
+  /// Whoever closes has written already; a path that is dead in that moment must not cost the end of it.
+  @Test func whatWasWrittenArrivesThoughThePathIsDeadWhileTheStreamIsClosed() async throws {
+    try await run { attacker, alice, bob, _ in
+      let isDead = Mutex(true)
+      attacker.begin { datagram, _ in isDead.withLock { $0 } ? [] : [datagram] }
+      async let received = Self.readAll(bob)
+      try await alice.write(ByteBuffer(repeating: 7, count: 10_000))
+      async let closed: Void = alice.close()
+      // Longer than whoever has said everything waits for the other's goodbye.
+      try await Task.sleep(for: .milliseconds(1500))
+      isDead.withLock { $0 = false }
+      #expect(try await received.count == 10_000)
+      await closed
+    }
+  }
+
   // MARK: The scene
 
   /// Alice and Bob, both of whom an attacker's STUN server has told that they are where the attacker is.
@@ -212,9 +228,9 @@ import Tubus
         let (alices, bobs) = try await (passage.openStream(), accepted)
         #expect(alices.isEncrypted && bobs.isEncrypted)
         try await body(attacker, alices, bobs, passage.description.secret)
-        group.cancelAll()
+        async let closed: Void = bobs.close()
         await alices.close()
-        await bobs.close()
+        await closed
       }
     }
   }

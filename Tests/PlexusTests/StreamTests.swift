@@ -92,6 +92,60 @@ import Testing
     }
   }
 
+  /// Both wait for the other to be done, in the order in which programs do.
+  @Test func whatThePeerWroteBeforeItClosedIsReadHoweverLate() async throws {
+    try await World.run { world in
+      let (closed, feed) = AsyncStream.makeStream(of: Void.self)
+      try await world.whileBobAccepts(
+        world.plexus(World.bob),
+        perform: { passage in
+          let stream = try await passage.openStream()
+          try await stream.write(ByteBuffer(repeating: 7, count: 300_000))
+          await stream.close()
+          feed.finish()
+        }
+      ) {
+        let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+        for await _ in closed {}
+        var count = 0
+        for try await bytes in stream { count += bytes.readableBytes }
+        #expect(count == 300_000)
+        await #expect { try await stream.write("too late") } throws: { ($0 as? PlexusError)?.code == .streamBroken }
+        await stream.close()
+      }
+    }
+  }
+
+  /// A peer that gives up and invites again has us do the last only.
+  @Test func aStreamIsCarriedOnOnceAtATime() async throws {
+    try await World.run { world in
+      try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
+        let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+        let counts = Counts()
+        await withTaskGroup(of: Void.self) { group in
+          for _ in 1...20 {
+            group.addTask {
+              await stream.path.mend {
+                counts.state.withLock { counts in
+                  counts.running += 1
+                  counts.most = max(counts.most, counts.running)
+                }
+                // Only the last is left to end by itself.
+                let hasEnded = (try? await Task.sleep(for: .seconds(1))) != nil
+                counts.state.withLock { counts in
+                  counts.running -= 1
+                  if hasEnded { counts.ended += 1 }
+                }
+              }
+            }
+          }
+        }
+        #expect(counts.state.withLock { $0.most == 1 && $0.ended == 1 })
+        await stream.close()
+      }
+    }
+  }
+
   /// Whoever was started again knows nothing of the stream: a passage is made, and is none that continues it.
   @Test func aPeerThatWasStartedAgainDoesNotContinue() async throws {
     try await World.run { world in
@@ -161,4 +215,9 @@ import Testing
     for try await bytes in stream { try await stream.write(bytes) }
     await stream.close()
   }
+}
+
+/// How many did something at a time.
+private final class Counts: Sendable {
+  let state = Mutex((running: 0, most: 0, ended: 0))
 }

@@ -1,5 +1,6 @@
 import Identity
 import NIOCore
+import Synchronization
 
 /// A stream of bytes to a peer, over a passage: reliable, ordered, encrypted where both sides can.
 ///
@@ -14,6 +15,8 @@ public final class PassageStream: Sendable {
   public let channel: any Channel
   let path: StreamPath
   private let keeper: Task<Passage?, any Error>?
+  /// Whether the passage to the peer's next life, if there is one, belongs to somebody else.
+  private let isSuccessorTaken = Atomic(false)
   private let reader: NIOLoopBound<StreamReader>
 
   /// On the channel's event loop.
@@ -28,10 +31,14 @@ public final class PassageStream: Sendable {
   }
 
   deinit {
-    keeper?.cancel()
     // Whoever forgets to close must not leave the port bound; where it was closed this does nothing.
-    let (channel, path) = (channel, path)
-    Task { await path.close(afterFlushing: channel.isActive ? channel : nil) }
+    let (channel, path, keeper) = (channel, path, keeper)
+    let isTaken = isSuccessorTaken.load(ordering: .relaxed)
+    Task {
+      await path.close(afterFlushing: channel.isActive ? channel : nil)
+      keeper?.cancel()
+      if !isTaken, let next = try? await keeper?.value { await next.close() }
+    }
   }
 
   /// The next bytes of the peer; nil once it has closed the stream.
@@ -39,11 +46,12 @@ public final class PassageStream: Sendable {
   /// - Throws: ``PlexusError`` (`streamBroken`, `notAuthenticated`), or `CancellationError`. One task reads at a time.
   public func read() async throws -> ByteBuffer? {
     try Task.checkCancellation()
+    let id = StreamReader.ReadID()
     do {
       return try await withTaskCancellationHandler {
-        try await channel.eventLoop.flatSubmit { [channel, reader] in reader.value.next(on: channel) }.get()
+        try await channel.eventLoop.flatSubmit { [channel, reader] in reader.value.next(id, on: channel) }.get()
       } onCancel: {
-        channel.eventLoop.execute { [reader] in reader.value.cancel() }
+        channel.eventLoop.execute { [reader] in reader.value.cancel(id) }
       }
     } catch {
       throw PlexusError.describing(error)
@@ -63,24 +71,23 @@ public final class PassageStream: Sendable {
   /// Writes text as UTF-8.
   public func write(_ text: String) async throws { try await write(ByteBuffer(string: text)) }
 
-  /// Delivers what was written, closes the stream and gives its port back.
-  public func close() async { _ = await end() }
+  /// Delivers what was written, closes the stream and gives its port back. A path that breaks meanwhile is found anew; after ten seconds in
+  /// which nothing more arrives, the rest is given up. A cancelled task waits for a second.
+  public func close() async { await end()?.close() }
 
   /// As ``close()``.
   ///
   /// - Returns: the passage to the peer's next life, where the keeper made one.
   func end() async -> Passage? {
-    if !channel.isActive {
-      // The keeper ends the stream before it hands over what comes next.
-      let successor = try? await keeper?.value
-      await path.close(afterFlushing: nil)
-      return successor ?? nil
-    }
-    keeper?.cancel()
-    channel.eventLoop.execute { [reader] in reader.value.stop() }
-    await path.close(afterFlushing: channel)
-    if let late = try? await keeper?.value { await late.socket.close() }
-    return nil
+    let wasActive = channel.isActive
+    if wasActive { channel.eventLoop.execute { [reader] in reader.value.stop() } }
+    await path.close(afterFlushing: wasActive ? channel : nil)
+    // Until here it finds the path anew. It ends a stream before it hands over what comes next.
+    if wasActive { keeper?.cancel() }
+    isSuccessorTaken.store(true, ordering: .relaxed)
+    guard let successor = try? await keeper?.value else { return nil }
+    if wasActive { await successor.close() }
+    return wasActive ? nil : successor
   }
 }
 

@@ -103,11 +103,12 @@ struct PathKeeper: Sendable {
         return nil
       }
       defer { group.cancelAll() }
-      let first = try await group.next() ?? nil
+      let first: Result<Passage?, any Error>
+      do { first = .success(try await group.next() ?? nil) } catch { first = .failure(error) }
       group.cancelAll()
       // A passage that was made in the same moment must not keep its port.
       while let late = try? await group.next() { await late?.close() }
-      return first
+      return try first.get()
     }
   }
 }

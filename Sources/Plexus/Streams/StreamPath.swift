@@ -17,6 +17,9 @@ final class StreamPath: Sendable {
   private struct State {
     var endpoint: TubusEndpoint?
     var passage: Passage
+    var isClosed = false
+    /// What carries the stream on at the moment.
+    var mending: Task<Void, Never>?
   }
 
   init(channel: any Channel, endpoint: TubusEndpoint, passage: Passage) {
@@ -40,33 +43,49 @@ final class StreamPath: Sendable {
       throw error
     }
     let old = state.withLock { state in
-      let old = state.endpoint
-      state = State(endpoint: endpoint, passage: passage)
-      return old
+      guard !state.isClosed else { return endpoint as TubusEndpoint? }
+      defer { (state.endpoint, state.passage) = (endpoint, passage) }
+      return state.endpoint
     }
     await old?.close()
   }
 
-  /// When the peer was last heard; nil once the stream has ended.
+  /// Carries the stream on by `work`. One that still does it is cancelled, and waited for: a peer invites anew when it has given up the
+  /// last time, and must not have us do it many times at once.
+  func mend(_ work: @Sendable @escaping () async -> Void) async {
+    let task = state.withLock { state in
+      let earlier = state.mending
+      earlier?.cancel()
+      let task = Task {
+        await earlier?.value
+        if !Task.isCancelled { await work() }
+      }
+      state.mending = task
+      return task
+    }
+    await withTaskCancellationHandler {
+      await task.value
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  /// When the peer was last heard; nil once the stream has ended, though something may still be there to read.
   func lastHeard() async -> Instant? {
-    guard channel.isActive else { return nil }
-    return try? await channel.getOption(.tubusStatistics).get().lastHeard
+    guard channel.isActive, let statistics = try? await channel.getOption(.tubusStatistics).get(), statistics.isOpen
+    else { return nil }
+    return statistics.lastHeard
   }
 
   /// Ends the stream, at once or in order, and gives the port back.
   func close(afterFlushing channel: (any Channel)?) async {
     if let channel {
-      // Otherwise the far end would wait for it in vain.
-      let abort = channel.eventLoop.scheduleTask(in: .seconds(1)) { [stream = self.channel] in
-        stream.triggerUserOutboundEvent(TubusAbort(), promise: nil)
-      }
       // TLS says goodbye both ways: the peer's has to be read.
       channel.setOption(.autoRead, value: true).whenComplete { _ in channel.close(promise: nil) }
-      try? await self.channel.closeFuture.get()
-      abort.cancel()
+      await Farewell(self.channel).wait()
     }
     let endpoint = state.withLock { state in
-      defer { state.endpoint = nil }
+      defer { (state.endpoint, state.isClosed) = (nil, true) }
       return state.endpoint
     }
     await endpoint?.close()

@@ -4,15 +4,24 @@ import NIOCore
 final class StreamReader: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 
+  /// Who reads, so that a cancellation never hits the read after it.
+  final class ReadID: Sendable {}
+
   private var waiting: [ByteBuffer] = []
   private var reader: EventLoopPromise<ByteBuffer?>?
+  private var readID: ReadID?
+  private var cancelled: ReadID?
   private var end: Result<Void, any Error>?
   private var isAdded = false
   private var isClosing = false
 
   /// The next bytes, nil at the end.
-  func next(on channel: any Channel) -> EventLoopFuture<ByteBuffer?> {
+  func next(_ id: ReadID, on channel: any Channel) -> EventLoopFuture<ByteBuffer?> {
     let promise = channel.eventLoop.makePromise(of: ByteBuffer?.self)
+    guard cancelled !== id else {
+      promise.fail(CancellationError())
+      return promise.futureResult
+    }
     guard reader == nil else {
       promise.fail(PlexusError(.other, "two tasks read one stream", advice: "let one of them read"))
       return promise.futureResult
@@ -25,6 +34,7 @@ final class StreamReader: ChannelInboundHandler {
       promise.succeed(nil)
     } else {
       reader = promise
+      readID = id
       addIfNeeded(to: channel)
       channel.pipeline.syncOperations.read()
     }
@@ -41,7 +51,10 @@ final class StreamReader: ChannelInboundHandler {
   /// What still comes is not wanted: a stream that is being closed reads without being asked.
   func stop() { isClosing = true }
 
-  func cancel() {
+  /// A cancellation may come before the read that it is for, and is kept until then.
+  func cancel(_ id: ReadID) {
+    cancelled = id
+    guard readID === id else { return }
     reader?.fail(CancellationError())
     reader = nil
   }

@@ -141,7 +141,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   }
 
   func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) {
-    guard !isClosing, !isClosed else {
+    guard !isClosing, !isClosed, ending == nil else {
       promise?.fail(ChannelError.ioOnClosedChannel)
       return
     }
@@ -164,7 +164,9 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
 
   func read0() {
     isReadPending = true
-    if !isDelivering { driver.serve(self) }
+    guard !isDelivering else { return }
+    // The driver knows no connection that has ended; what it had brought is still here.
+    if ending != nil { deliver() } else { driver.serve(self) }
   }
 
   func close0(error: any Error, mode: CloseMode, promise: EventLoopPromise<Void>?) {
@@ -227,6 +229,8 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   /// The connection ended.
   func end(_ ending: TubusEnding) {
     self.ending = ending
+    // Nothing of it leaves any more, however long a reader takes for the rest.
+    failWrites(ending)
     deliver()
     // A reader that was held back gets the rest first.
     if isClosing || connection.readableBytes == 0 || ending != .closedByPeer { finish() }
@@ -276,6 +280,13 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     if isActive { pipeline.syncOperations.fireChannelWritabilityChanged() }
   }
 
+  private func failWrites(_ error: any Error) {
+    failUnflushed(error)
+    let failed = promises
+    promises.removeAll()
+    for (_, promise) in failed { promise.fail(error) }
+  }
+
   private func failUnflushed(_ error: any Error) {
     let failed = unflushed
     unflushed.removeAll()
@@ -288,10 +299,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     isClosed = true
     isClosing = true
     let reason = ending ?? .aborted
-    failUnflushed(reason)
-    let failed = promises
-    promises.removeAll()
-    for (_, promise) in failed { promise.fail(reason) }
+    failWrites(reason)
     let wasActive = active.exchange(false, ordering: .relaxed)
     if wasActive {
       switch reason {

@@ -20,6 +20,7 @@ extension TubusDriver {
 
   /// Takes on peers from here on, or none any more.
   func accept(_ acceptance: Acceptance?) throws {
+    if acceptance != nil { try checkOpen() }
     guard acceptance == nil || self.acceptance == nil else { throw TubusEndpointError.alreadyListening }
     self.acceptance = acceptance
   }
@@ -44,6 +45,8 @@ extension TubusDriver {
     let oldest = unproven.removeFirst()
     guard let peer = peers[oldest], !peer.channel.connection.isPeerProven else { return }
     remove(peer, at: oldest)
+    // A channel and its pipeline hold each other until it has ended.
+    peer.channel.end(.notLinked)
   }
 
   /// A peer that we know may have begun anew, or somebody forges its address: whoever answers our ping is the one.

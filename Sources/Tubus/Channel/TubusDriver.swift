@@ -47,6 +47,7 @@ final class TubusDriver: ChannelInboundHandler {
   func connect(
     to endpoint: Endpoint, _ configuration: TubusConfiguration, onLinked: @escaping (TubusEnding?) -> Void
   ) throws -> TubusChannel {
+    try checkOpen()
     guard peers[endpoint] == nil else { throw TubusEndpointError.alreadyConnected(endpoint) }
     let connection = TubusConnection(
       role: .connector, configuration: configuration, seed: .random(in: .min ... .max), now: now)
@@ -55,6 +56,11 @@ final class TubusDriver: ChannelInboundHandler {
     peers[endpoint] = peer
     serve(peer)
     return peer.channel
+  }
+
+  /// The descriptor of a closed socket may be another's by now.
+  func checkOpen() throws {
+    guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
   }
 
   func makePeer(_ connection: TubusConnection, _ endpoint: Endpoint) -> Peer {
@@ -67,7 +73,7 @@ final class TubusDriver: ChannelInboundHandler {
 
   /// Takes over a connection from another driver of this event loop.
   func adopt(_ moved: TubusChannel, at endpoint: Endpoint) throws {
-    guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
+    try checkOpen()
     guard peers[endpoint] == nil else { throw TubusEndpointError.alreadyConnected(endpoint) }
     moved.move(to: self, socket: channel, remote: endpoint)
     let peer = Peer(channel: moved, name: SocketName(endpoint))
@@ -194,6 +200,7 @@ final class TubusDriver: ChannelInboundHandler {
   func remove(_ peer: Peer, at endpoint: Endpoint) {
     if peers[endpoint] === peer { peers[endpoint] = nil }
     if challengers[endpoint] === peer { challengers[endpoint] = nil }
+    if !peer.channel.connection.isPeerProven { unproven.removeAll { $0 == endpoint } }
     peer.scheduled = nil
     bufferedBytes -= peer.buffered
     peer.buffered = 0

@@ -65,13 +65,14 @@ public final class TubusEndpoint: Sendable {
   ///
   /// - Parameter initializer: Sets the pipeline up, on the channel's event loop, before anything is read.
   /// - Throws: ``TubusEnding/notLinked`` when nobody answered within the configuration's time, ``TubusEndpointError`` if there is a
-  ///   connection to that address already, what the initializer throws, and `CancellationError`.
+  ///   connection to that address already, `ChannelError.ioOnClosedChannel` if the endpoint is closed, what the initializer throws, and
+  ///   `CancellationError`.
   public func connect<Output: Sendable>(
     to peer: Endpoint, _ configuration: TubusConfiguration = TubusConfiguration(),
     initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
   ) async throws -> Output {
     let attempt = eventLoop.makePromise(of: Output.self)
-    let link = try await eventLoop.submit { [driver] in
+    let linking = eventLoop.submit { [driver] in
       var channel: TubusChannel?
       channel = try driver.value.connect(to: peer, configuration) { ending in
         guard let channel, ending == nil else {
@@ -88,7 +89,9 @@ public final class TubusEndpoint: Sendable {
       }
       guard let channel else { throw TubusEnding.aborted }
       return channel
-    }.get()
+    }
+    linking.whenFailure { attempt.fail($0) }
+    let link = try await linking.get()
     return try await withTaskCancellationHandler {
       do {
         return try await attempt.futureResult.get()
@@ -109,7 +112,7 @@ public final class TubusEndpoint: Sendable {
   ///   - maximumConnections: Peers beyond are not answered.
   ///   - initializer: Sets the pipeline up, on the channel's event loop, before anything is read. If it fails, that peer
   ///     is shut down.
-  /// - Throws: ``TubusEndpointError/alreadyListening``.
+  /// - Throws: ``TubusEndpointError/alreadyListening``, or `ChannelError.ioOnClosedChannel` if the endpoint is closed.
   public func listen<Output: Sendable>(
     _ configuration: TubusConfiguration = TubusConfiguration(), for peer: Endpoint? = nil,
     maximumConnections: Int = 4096, initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>

@@ -190,6 +190,8 @@ public struct TubusConnection {
   /// The counters as they are.
   public var statistics: TubusStatistics {
     var counters = counters
+    counters.isOpen = isLinked
+    counters.bytesWritten = writtenOffset
     counters.bytesDelivered = delivery.delivered
     counters.bytesReceived = receiveBuffer.frontier
     counters.roundTrip = rtt.isKnown ? rtt.smoothed : 0

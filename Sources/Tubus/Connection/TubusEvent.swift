@@ -41,6 +41,10 @@ extension TubusEnding: CustomStringConvertible {
 
 /// Counters of a connection, for logs, tests and benchmarks.
 public struct TubusStatistics: Hashable, Sendable {
+  /// Whether the connection goes both ways: false once it has ended, or the peer has closed it and what came before is still to be read.
+  public var isOpen = false
+  /// Stream bytes that were written, those that wait among them.
+  public var bytesWritten: UInt64 = 0
   /// Stream bytes that the peer has acknowledged.
   public var bytesDelivered: UInt64 = 0
   /// Stream bytes that came from the peer, whole.
