@@ -13,26 +13,28 @@ import STUN
 ///   - peer: what the peer told.
 ///   - eventLoops: where sockets live that are opened meanwhile.
 ///   - turns: who may send thousands of datagrams.
+///   - attempt: greater for a later attempt to meet this peer, such as the number of its invitation: it takes the turn of an earlier one.
 /// - Returns: the path, and its socket, which is free for a payload.
 /// - Throws: ``PathFailure`` when there is no path, `CancellationError` as soon as the task is cancelled; all sockets are closed then.
 public func findPath(
   to name: String, as role: PunchRole, own: PunchOffer, peer: PunchOffer, on sockets: [PathSocket],
   openingOn eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-  configuration: PathConfiguration = PathConfiguration(), turns: PathTurns
+  configuration: PathConfiguration = PathConfiguration(), turns: PathTurns, attempt: UInt64 = 0
 ) async throws -> (path: FoundPath, socket: UDPSocket) {
+  var turn = PathTurn(turns, peer: name, attempt: attempt, maximum: configuration.maximumAssistance)
   var configuration = configuration
-  let hasTurn = own.takesManyDatagrams(with: peer) && turns.take(for: name, now: MonotonicClock.now)
-  if !hasTurn { configuration.maximumAssistance = 0 }
+  if !own.takesManyDatagrams(with: peer) || !turn.take() { configuration.maximumAssistance = 0 }
+  turn.isWanted = own.takesManyDatagrams(with: peer)
   var search = PathSearch(
     sockets: sockets.map(\.socket), eventLoops: eventLoops,
     finder: PathFinder(
       role: role, own: own, peer: peer,
       bases: sockets.map { CheckBase($0.socket.localEndpoint, purpose: $0.purpose) }, configuration: configuration,
-      now: MonotonicClock.now, generator: SystemRandomNumberGenerator()))
+      now: MonotonicClock.now, generator: SystemRandomNumberGenerator()), turn: turn)
   let result: Result<PathFinder.Outcome, any Error>
   do { result = .success(try await search.run()) } catch { result = .failure(error) }
   let outcome = try? result.get()
-  if hasTurn { turns.give(after: outcome, for: name, now: MonotonicClock.now) }
+  search.turn.give(after: outcome)
   let winner = try? outcome?.get().socket
   for (index, socket) in search.sockets.enumerated() where index != winner { await socket.close() }
   let path = try result.get().get()
@@ -52,9 +54,53 @@ public struct PathSocket: Sendable {
   }
 }
 
+/// The turn of one search: wanted until it is there, and lost to a later attempt.
+private struct PathTurn {
+  private let turns: PathTurns
+  private let peer: String
+  private let attempt: UInt64
+  private let maximum: Int
+  private var turn: PathTurns.Turn?
+  private var nextLook = MonotonicClock.now
+  /// Whether the search is of those that take many datagrams.
+  var isWanted = false
+
+  /// The wait for a turn is one of seconds.
+  private static let lookEvery: Duration = .milliseconds(200)
+
+  init(_ turns: PathTurns, peer: String, attempt: UInt64, maximum: Int) {
+    (self.turns, self.peer, self.attempt, self.maximum) = (turns, peer, attempt, maximum)
+  }
+
+  /// Whether the turn is ours now.
+  mutating func take() -> Bool {
+    turn = turns.take(for: peer, attempt: attempt, now: MonotonicClock.now)
+    return turn != nil
+  }
+
+  /// Has the search begin once the turn is there, and end when it is gone.
+  mutating func look(_ finder: inout PathFinder) {
+    let now = MonotonicClock.now
+    guard isWanted, nextLook <= now else { return }
+    nextLook = now.advanced(by: Self.lookEvery)
+    if let turn {
+      guard !turns.isHeld(turn) else { return }
+      isWanted = false
+      finder.endAssistance()
+    } else if take() {
+      finder.beginAssistance(atMost: maximum, now: now)
+    }
+  }
+
+  func give(after outcome: PathFinder.Outcome?) {
+    if let turn { turns.give(turn, after: outcome, now: MonotonicClock.now) }
+  }
+}
+
 /// The driver of a ``PathFinder``: one reader a socket.
 private struct PathSearch {
   private(set) var sockets: [UDPSocket]
+  private(set) var turn: PathTurn
   private let eventLoops: any EventLoopGroup
   private var finder: PathFinder
   /// Which reader wakes at which instant, so that a timeout wakes one of hundreds.
@@ -64,8 +110,8 @@ private struct PathSearch {
   /// Sockets opened between two looks at what came in: 256 must not hold up the answers.
   private static let openedAtOnce = 8
 
-  init(sockets: [UDPSocket], eventLoops: any EventLoopGroup, finder: PathFinder) {
-    (self.sockets, self.eventLoops, self.finder) = (sockets, eventLoops, finder)
+  init(sockets: [UDPSocket], eventLoops: any EventLoopGroup, finder: PathFinder, turn: PathTurn) {
+    (self.sockets, self.eventLoops, self.finder, self.turn) = (sockets, eventLoops, finder, turn)
   }
 
   mutating func run() async throws -> PathFinder.Outcome {
@@ -73,6 +119,7 @@ private struct PathSearch {
       defer { readers.cancelAll() }
       var idle = Array(sockets.indices)
       while true {
+        turn.look(&finder)
         try await send()
         if let outcome = finder.pollOutcome() { return outcome }
         idle += try await openSockets()

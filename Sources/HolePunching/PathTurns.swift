@@ -5,7 +5,8 @@ import Synchronization
 /// Lets searches that take thousands of datagrams go one at a time, and rests after those that failed.
 ///
 /// Two at once would be a burden for the NATs, and each would send at the full rate. A search that has no turn looks with ordinary
-/// checks only.
+/// checks only, until it gets one. A later attempt to meet a peer takes the turn of an earlier one to the same peer: whoever invites again
+/// has given up the last time, and left its invitation behind.
 public final class PathTurns: Sendable {
   /// The rest after a first failure, doubled for each one that follows.
   static let firstRest: Duration = .seconds(15)
@@ -19,8 +20,16 @@ public final class PathTurns: Sendable {
     var failures: Int
   }
 
+  /// Who has the turn.
+  struct Turn: Hashable, Sendable {
+    let peer: String
+    fileprivate let attempt: UInt64
+    fileprivate let number: UInt64
+  }
+
   private struct State {
-    var isTaken = false
+    var holder: Turn?
+    var count: UInt64 = 0
     var rests: [String: Rest] = [:]
   }
 
@@ -29,21 +38,32 @@ public final class PathTurns: Sendable {
   /// Turns that all searches share which are given them.
   public init() {}
 
-  /// Takes the turn, if nobody has it and the peer need not rest; ``give(after:for:now:)`` must follow.
-  func take(for peer: String, now: Instant) -> Bool {
+  /// Takes the turn, if nobody has it but an earlier attempt to meet the same peer, and the peer need not rest; ``give(_:after:now:)`` must
+  /// follow.
+  ///
+  /// - Parameter attempt: greater for a later one.
+  func take(for peer: String, attempt: UInt64 = 0, now: Instant) -> Turn? {
     state.withLock { state in
-      guard !state.isTaken, state.rests[peer].map({ $0.until <= now }) ?? true else { return false }
-      state.isTaken = true
-      return true
+      if let holder = state.holder, holder.peer != peer || holder.attempt >= attempt { return nil }
+      guard state.rests[peer].map({ $0.until <= now }) ?? true else { return nil }
+      state.count += 1
+      let turn = Turn(peer: peer, attempt: attempt, number: state.count)
+      state.holder = turn
+      return turn
     }
   }
 
-  /// Gives the turn back.
+  /// Whether no later attempt has taken it.
+  func isHeld(_ turn: Turn) -> Bool { state.withLock { $0.holder == turn } }
+
+  /// Gives the turn back; nothing is remembered of one that was taken by a later attempt.
   ///
   /// - Parameter outcome: what came of it; nil if it was cancelled.
-  func give(after outcome: PathFinder.Outcome?, for peer: String, now: Instant) {
+  func give(_ turn: Turn, after outcome: PathFinder.Outcome?, now: Instant) {
     state.withLock { state in
-      state.isTaken = false
+      guard state.holder == turn else { return }
+      state.holder = nil
+      let peer = turn.peer
       switch outcome {
       case nil: break
       case .success?: state.rests[peer] = nil

@@ -7,6 +7,8 @@ struct Exchange: Sendable {
   var peer: PeerIdentity
   var own: Reference
   var theirs: Reference
+  /// Greater for a later attempt of the peer: the number of its invitation.
+  var attempt: UInt64 = 0
 
   var secret: PassageSecret { PassageSecret(own.secret(with: theirs)) }
 

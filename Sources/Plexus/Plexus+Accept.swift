@@ -146,7 +146,8 @@ extension Plexus {
     }
     do {
       let own = try reference(to: ground, continuing: path?.token)
-      let exchange = Exchange(peer: invitation.peer, own: own, theirs: invitation.reference)
+      let exchange = Exchange(
+        peer: invitation.peer, own: own, theirs: invitation.reference, attempt: invitation.id)
       if exchange.offers == nil {
         do { try ground.checkPunchable() } catch {
           await decline(invitation, because: error, over: rendezvous)

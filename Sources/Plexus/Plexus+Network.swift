@@ -95,7 +95,8 @@ extension Plexus {
     let (path, socket) = try await keepingLease(of: ground) {
       try await findPath(
         to: "\(exchange.peer.name)", as: role, own: offers.own, peer: offers.theirs, on: ground.sockets,
-        openingOn: ground.main.eventLoop, configuration: configuration, turns: self.configuration.pathTurns)
+        openingOn: ground.main.eventLoop, configuration: configuration, turns: self.configuration.pathTurns,
+        attempt: exchange.attempt)
     }
     telemetry.tell(.pathFound(peer: exchange.peer.name, path: path))
     return passage(

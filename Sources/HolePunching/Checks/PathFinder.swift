@@ -12,7 +12,7 @@ public struct PathFinder: Sendable {
 
   private let role: PunchRole
   private let keys: CheckKeys
-  private let configuration: PathConfiguration
+  private var configuration: PathConfiguration
   private let plan: PathPlan
   private let ownTraits: NATTraits
   private let peerTraits: NATTraits
@@ -91,6 +91,19 @@ public struct PathFinder: Sendable {
 
   /// Adds a socket that was wanted; its index is the number of those before it.
   public mutating func add(_ base: CheckBase) { bases.append(base) }
+
+  /// Begins with what takes many datagrams, where it was left out so far (``PathConfiguration/maximumAssistance`` of 0).
+  public mutating func beginAssistance(atMost maximum: Int, now: Instant) {
+    guard outcome == nil, assistant.next == nil, configuration.maximumAssistance <= 0, !list.pairs.contains(where: \.isValid)
+    else { return }
+    configuration.maximumAssistance = maximum
+    assistant = Assistant(
+      plan, configuration: configuration, isLate: role == .accepting && configuration.isAnswerSlow, start: now)
+    handleTimeout(now: now)
+  }
+
+  /// Goes on with ordinary checks only.
+  public mutating func endAssistance() { assistant.stop() }
 
   /// The system gives no more sockets.
   public mutating func stopWantingSockets() { assistant.areComplete = true }

@@ -71,9 +71,32 @@ import Testing
     let counters = try #require(failure?.counters)
     #expect(counters.guesses > 0)
     #expect(counters.peakPerSecond <= 200)
-    #expect(!turns.take(for: "peer", now: MonotonicClock.now))
-    #expect(turns.take(for: "another", now: MonotonicClock.now))
+    #expect(turns.take(for: "peer", now: MonotonicClock.now) == nil)
+    #expect(turns.take(for: "another", now: MonotonicClock.now) != nil)
     for socket in right.sockets { await socket.close() }
+  }
+
+  /// As when the last attempt has failed a moment ago, or another search is under way.
+  @Test func aSearchThatGetsItsTurnLateBeginsThen() async throws {
+    let symmetric = NATTraits(mapping: .addressAndPortDependent, allocation: .random)
+    let left = try await Side([Self.loopback])
+    var random = SystemRandomNumberGenerator()
+    let nowhere = Candidate(.serverReflexive, Endpoint(address: .v4(0x7F00_0001), port: 9))
+    let own = PunchOffer(candidates: [nowhere], traits: NATTraits(), keyShare: KeyShare(using: &random))
+    let peer = PunchOffer(candidates: [nowhere], traits: symmetric, keyShare: KeyShare(using: &random))
+    let turns = PathTurns()
+    let turn = try #require(turns.take(for: "another", now: MonotonicClock.now))
+    async let failed = #expect(throws: PathFailure.self) {
+      var configuration = PathConfiguration()
+      configuration.timeout = .seconds(4)
+      _ = try await findPath(
+        to: "peer", as: .inviting, own: own, peer: peer, on: left.sockets.map { PathSocket($0) },
+        configuration: configuration, turns: turns)
+    }
+    try await Task.sleep(for: .seconds(1))
+    turns.give(turn, after: nil, now: MonotonicClock.now)
+    let failure = await failed
+    #expect(failure?.code == .portNotFound && (failure?.counters.guesses ?? 0) > 0)
   }
 
   @Test func aCancelledSearchClosesItsSockets() async throws {
