@@ -16,6 +16,28 @@ extension LabTests {
       try await expectPassage(between: [symmetric, other])
     }
 
+    /// It lies in the DHT for ten minutes, and the acceptor cannot know that nobody waits for its answer.
+    @Test func anAbandonedInvitationDoesNotHoldUpTheNextOne() async throws {
+      try await withLab(sites: [.symmetric, .portRestricted]) { lab in
+        let (acceptor, inviter) = try await pair(in: lab)
+        try await inviter.host.withProcess("plexus", arguments: inviter.inviting(acceptor)) { abandoned in
+          try await abandoned.waitForLine(containing: "Public address")
+          // Until it has been put, which takes milliseconds.
+          try await Task.sleep(for: .seconds(1))
+          abandoned.send(signal: 2)
+          _ = try await abandoned.waitForExit()
+        }
+        try await acceptor.withAcceptor { running in
+          try await running.waitForLine(containing: "invites from")
+          let start = ContinuousClock.now
+          try await inviter.invites(acceptor)
+          // The search for the one who is gone takes a minute.
+          #expect(.now - start < .seconds(30))
+          try await expectMatchingPassages(acceptor, inviter)
+        }
+      }
+    }
+
     @Test func twoNATsThatCountArePassed() async throws {
       try await expectPassage(between: [.symmetricSequential, .symmetricSequential])
     }
