@@ -20,6 +20,7 @@ struct AnswerDeskTests {
       let desk = AnswerDesk(node: own, keys: keys)
       let inboxes = (0..<10).map { _ in ValueInbox(logger: Logger(label: "test") { _ in LogRecorder() }) }
       for (number, inbox) in inboxes.enumerated() { desk.register(inbox, for: UInt64(100 + number)) }
+      #expect(own.listenCount == keys.count)
 
       for (number, inbox) in inboxes.enumerated().dropLast() {
         peer.put(try SealedValue(raw: [1], signedBy: bob, id: UInt64(100 + number)), at: keys[number % 2])
@@ -35,6 +36,7 @@ struct AnswerDeskTests {
 
       // Whoever still waits is told of the end, and whoever comes after it.
       desk.close()
+      #expect(own.listenCount == 0)
       #expect(await ids(1, in: inboxes[9]).isEmpty)
       let after = ValueInbox(logger: Logger(label: "test") { _ in LogRecorder() })
       desk.register(after, for: 200)
