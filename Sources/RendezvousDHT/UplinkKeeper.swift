@@ -68,8 +68,9 @@ struct UplinkKeeper: Sendable {
         return false
       }
       guard isFound else { continue }
+      let which = address?.isUnspecified == false ? address.map { ": \($0)" } ?? "" : ", the preferred one"
       logger.info(
-        "the DHT is joined from another local address: \(address.map(String.init(describing:)) ?? "IPv6 alone")",
+        "The DHT is joined from another local address\(which)",
         metadata: ["event": "dht.moved"])
       return (address, true)
     }
