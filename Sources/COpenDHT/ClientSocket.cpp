@@ -17,6 +17,9 @@ constexpr size_t idSize = 20;
 /// About 130 bytes each. A lookup meets a few dozen; what does not fit is shown to OpenDHT unasked.
 constexpr size_t contactsAtMost = 4096;
 
+/// Looking through all of them takes a millisecond, and in a flood of strangers none is old for minutes.
+constexpr auto makeRoomAgain = 1s;
+
 /// msgpack: a map of fewer than 15 pairs is one byte 0x80 | count, so there is room for one more.
 bool takesOneMorePair(const uint8_t *data, size_t size) {
   return size > 0 && data[0] >= 0x80 && data[0] < 0x8F;
@@ -41,7 +44,7 @@ void ClientSocket::inspect(dht::net::ReceivedPacket &packet) try {
   const auto now = dht::clock::now();
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (contacts_.size() >= contactsAtMost) makeRoom(now);
+    if (contacts_.size() >= contactsAtMost && now - roomMade_ >= makeRoomAgain) makeRoom(now);
     auto contact = contacts_.find(packet.from);
     if (contact != contacts_.end())
       contact->second.heard = now;
@@ -140,6 +143,7 @@ void ClientSocket::ping(const dht::SockAddr &address) {
 
 /// Forgets who was neither heard nor asked for as long as being heard counts.
 void ClientSocket::makeRoom(time_point now) {
+  roomMade_ = now;
   for (auto contact = contacts_.begin(); contact != contacts_.end();) {
     const auto last = std::max(contact->second.heard, contact->second.pinged);
     contact = now - last < heardFor ? std::next(contact) : contacts_.erase(contact);

@@ -49,6 +49,7 @@ class ClientSocket : public PollingSocket {
   const dht::NetId network_;
   std::mutex mutex_;
   std::map<dht::SockAddr, Contact> contacts_;
+  time_point roomMade_{};  ///< when contacts were last forgotten
   std::mt19937 random_{std::random_device{}()};
 };
 

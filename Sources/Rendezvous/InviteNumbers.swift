@@ -46,17 +46,17 @@ public final class InviteNumbers: Sendable {
 
   /// Takes the first number from `wanted` on that was not used.
   public func take(atLeast wanted: UInt64, now: UInt64) throws -> UInt64 {
-    try last.withLock { last in
+    // A number from far in the future is of a clock that was wrong, or damage: following it would lock us out everywhere.
+    func believed(_ number: UInt64) -> UInt64 { number > now &+ Self.furthestAhead ? 0 : number }
+    return try last.withLock { last in
       guard let path else {
-        last = max(wanted, last &+ 1)
+        last = max(wanted, believed(last) &+ 1)
         return last
       }
       var file = try LockedFile(path)
       let bytes = try file.read(from: 0, count: 8)
       let stored = bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : 0
-      // A number from far in the future is of a clock that was wrong, or damage: following it would lock us out everywhere.
-      let known = stored > now &+ Self.furthestAhead ? 0 : stored
-      last = max(wanted, max(known, last) &+ 1)
+      last = max(wanted, max(believed(stored), believed(last)) &+ 1)
       try file.write(withUnsafeBytes(of: last.bigEndian) { Array($0) }, at: 0)
       return last
     }

@@ -59,6 +59,13 @@ final class Bootstrapper: Sendable {
     }
   }
 
+  /// A round over all at once, beside those of ``run(_:)``: at a new address there is nothing to wait for.
+  func greetAll(_ board: StatusBoard) async {
+    async let hosts: Void = greetHosts(board)
+    await greet(knownNodes())
+    await hosts
+  }
+
   /// Whom it has greeted so far, for the sentence that nobody answered.
   var attempts: Tried { tried.withLock { $0 } }
 

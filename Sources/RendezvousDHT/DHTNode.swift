@@ -3,7 +3,7 @@ import Datagrams
 import Rendezvous
 import Synchronization
 
-/// A node of the DHT. Safe to use from any task; everything but ``stop()`` returns at once.
+/// A node of the DHT. Safe to use from any task; everything but ``stop()`` and ``move(to:)`` returns at once.
 final class DHTNode: Sendable {
   /// What a node needs to start.
   struct Parameters: Sendable {
@@ -22,11 +22,28 @@ final class DHTNode: Sendable {
     var reason: String
   }
 
+  private struct State {
+    /// Nil while there is none: between two addresses, or stopped.
+    var handle: Handle?
+    var port: UInt16
+    var isStopped = false
+  }
+
   /// The local port.
-  let port: UInt16
-  private let handle: Mutex<Handle?>
+  var port: UInt16 { state.withLock { $0.port } }
+  private let state: Mutex<State>
+  private let listens = Listens()
+  private let onStatus: @Sendable (Status) -> Void
 
   init(_ parameters: Parameters, onStatus: @escaping @Sendable (Status) -> Void) throws(StartFailure) {
+    let started = try Self.start(parameters, onStatus)
+    self.onStatus = onStatus
+    state = Mutex(State(handle: started, port: codht_node_port(started.pointer)))
+  }
+
+  private static func start(
+    _ parameters: Parameters, _ onStatus: @escaping @Sendable (Status) -> Void
+  ) throws(StartFailure) -> Handle {
     var failure = CODHT_OTHER
     var error: UnsafeMutablePointer<CChar>?
     let started = withOptionalCString(parameters.address4) { address4 in
@@ -45,16 +62,43 @@ final class DHTNode: Sendable {
     guard let started else {
       throw StartFailure(isPortTaken: failure == CODHT_PORT_TAKEN, reason: text(taking: error))
     }
-    port = codht_node_port(started)
-    handle = Mutex(Handle(pointer: started))
+    return Handle(pointer: started)
   }
 
   deinit { stop() }
 
   /// Ends the node: no callback comes after this returned. Takes some milliseconds; not to be called from a callback.
   func stop() {
-    if let handle = handle.withLock({ $0.take() }) { codht_node_stop(handle.pointer) }
+    let handle = state.withLock { state in
+      state.isStopped = true
+      return state.handle.take()
+    }
+    if let handle { codht_node_stop(handle.pointer) }
   }
+
+  /// Ends what is bound to one address and starts anew at another, as a newcomer that has yet to greet somebody. Listens go on there;
+  /// what was put or asked for is not done again, and its callbacks may never come. Not to be called from a callback, nor twice at a time.
+  ///
+  /// - Throws: why it cannot be started; there is no node then until another move succeeds.
+  func move(to parameters: Parameters) throws(StartFailure) {
+    if let old = state.withLock({ $0.handle.take() }) {
+      codht_node_stop(old.pointer)
+      onStatus(.disconnected)
+    }
+    let started = try Self.start(parameters, onStatus)
+    let isStopped = state.withLock { state in
+      guard !state.isStopped else { return true }
+      state.handle = started
+      state.port = codht_node_port(started.pointer)
+      // Under the lock, under which others begin to listen: each listens once.
+      for listener in listens.all { listener.begin(on: started.pointer) }
+      return false
+    }
+    if isStopped { codht_node_stop(started.pointer) }
+  }
+
+  /// How many listens are under way.
+  var listenCount: Int { listens.all.count }
 
   /// Greets a node: its answer connects us.
   func ping(address: String, port: UInt16) {
@@ -99,41 +143,26 @@ final class DHTNode: Sendable {
   /// Finds the nodes closest to `key`, so that a put or listen there starts at once. Asks for no value: no message has number 1.
   func warm(_ key: DHTKey) { get(key, id: 1) { _ in } }
 
-  /// Listens under `key`, until the listener is cancelled or dropped.
+  /// Listens under `key`, until the listener is cancelled or dropped; nil when the node has stopped.
   func listen(_ key: DHTKey, value: @escaping @Sendable (SealedValue) -> Void) -> DHTListener? {
-    with { node in
-      codht_listen(node, key.bytes, Callback(value).context) { object, found in
-        guard let found else { return }
-        Callback<SealedValue>.at(object).call(SealedValue(owning: found))
-      }.map(DHTListener.init(owning:))
-    } ?? nil
+    state.withLock { state in
+      guard !state.isStopped else { return nil }
+      let listener = DHTListener(key: key, value: value)
+      listens.add(listener)
+      if let handle = state.handle { listener.begin(on: handle.pointer) }
+      return listener
+    }
   }
 
   @discardableResult
   private func with<Result: Sendable>(_ body: (OpaquePointer) -> Result) -> Result? {
-    handle.withLock { handle in handle.map { body($0.pointer) } }
+    state.withLock { state in state.handle.map { body($0.pointer) } }
   }
 }
 
 /// An object of the shim. `@unchecked`: the shim's functions for nodes and listeners may be called from any thread.
-private struct Handle: @unchecked Sendable {
+struct Handle: @unchecked Sendable {
   let pointer: OpaquePointer
-}
-
-/// A listen. Ends with ``cancel()`` or with the object.
-final class DHTListener: Sendable {
-  private let handle: Mutex<Handle?>
-
-  init(owning pointer: OpaquePointer) {
-    handle = Mutex(Handle(pointer: pointer))
-  }
-
-  deinit { cancel() }
-
-  /// No value is delivered after this returned.
-  func cancel() {
-    if let handle = handle.withLock({ $0.take() }) { codht_listener_cancel(handle.pointer) }
-  }
 }
 
 private func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {

@@ -30,25 +30,18 @@ extension DHTRendezvous {
     let cache = cache
     let bootstrapper = Bootstrapper(
       node: node, configuration: configuration, knownNodes: { cache?.load() ?? [] }, onEvent: onEvent)
+    let uplinks = UplinkKeeper(
+      node: node, board: board, configuration: configuration, greet: { await bootstrapper.greetAll(board) },
+      logger: logger)
     let keeper = Task {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await bootstrapper.run(board) }
         group.addTask { await cache?.keep(node, board) }
+        group.addTask { await uplinks.run(from: address4) }
       }
     }
     phase = .running(node, keeper: keeper)
-    let connected = await withTaskGroup { group in
-      group.addTask {
-        await board.wait { $0 == .connected }
-        return !Task.isCancelled
-      }
-      group.addTask {
-        try? await Task.sleep(for: timeout)
-        return false
-      }
-      defer { group.cancelAll() }
-      return await group.next() ?? false
-    }
+    let connected = await board.isConnected(within: timeout)
     if connected, case .running = phase { return onEvent(.connected) }
     if case .running = phase { phase = .idle }
     keeper.cancel()
@@ -77,15 +70,8 @@ extension DHTRendezvous {
   }
 
   private func startNode(_ board: StatusBoard, address4: IPAddress?) throws -> DHTNode {
-    let wanted: UInt16
-    var mayTakeAnother = false
-    switch configuration.port {
-    case .fixed(let port): wanted = port
-    case .preferred(let port): (wanted, mayTakeAnother) = (port, true)
-    }
-    var parameters = DHTNode.Parameters(
-      port: wanted, address4: address4?.description, address6: configuration.address6?.description,
-      network: configuration.network, serves: false)
+    var (parameters, mayTakeAnother) = configuration.clientParameters(address4: address4)
+    let wanted = parameters.port
     do {
       let node = try DHTNode(parameters, onStatus: board.post)
       onEvent(.started(port: node.port, instead: nil))

@@ -122,13 +122,14 @@ struct InviteAttempt: Sendable {
       let other = try sealer.reseal(
         value, id: numbers.take(atLeast: value.id &+ .random(in: 1...InviteNumbers.spread), now: unixSeconds()),
         edition: 0)
-      current.value.withLock { $0 = other }
       logger.debug(
         "the number of the invite was taken: using another",
         metadata: ["event": "dht.invite-renumbered", "id": "\(other.id)"])
       // An answer to the old number is not meant for us.
       desk.unregister(inbox)
       desk.register(inbox, for: other.id)
+      // Not before: what is put repeatedly beside this goes under the new number from now on.
+      current.value.withLock { $0 = other }
     }
     node.put(current.value.withLock { $0 }, at: key)
   }

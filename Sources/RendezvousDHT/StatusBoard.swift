@@ -20,6 +20,22 @@ final class StatusBoard: Sendable {
     }
   }
 
+  /// Waits for a connection; whether there was one in time.
+  func isConnected(within limit: Duration) async -> Bool {
+    await withTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        await self.wait { $0 == .connected }
+        return !Task.isCancelled
+      }
+      group.addTask {
+        try? await Task.sleep(for: limit)
+        return false
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? false
+    }
+  }
+
   /// Returns once `condition` holds, or the task is cancelled.
   func wait(until condition: (DHTNode.Status) -> Bool) async {
     // Only the newest matters; who waits for a status that has passed waits for the next.

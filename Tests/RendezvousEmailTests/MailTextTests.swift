@@ -48,6 +48,22 @@ import Testing
     #expect(HeaderText.decode("=?ISO-8859-1?q?=FCx?= =?utf-8?b?eQ==?=") == "üxy")
     #expect(HeaderText.decode("a =?broken") == "a =?broken")
     #expect(HeaderText.decode("=?utf-7?Q?x?= =?") == "=?utf-7?Q?x?= =?")
+    #expect(HeaderText.decode("=?utf-8*de?Q??=x=?utf-8?Q?=?=") == "x=?utf-8?Q?=?=")
+    #expect(HeaderText.decode("=?a=?utf-8?q?b?=") == "=?ab")
+  }
+
+  @Test(arguments: ["=?a", "=?utf-8?q?=", "=?utf-8?b?YQ==?= ", "=?a?b?c?", "?="])
+  func aStrangersLongFieldCostsNothing(piece: String) throws {
+    let long = String(repeating: piece, count: 60_000 / piece.utf8.count)
+    for text in [long, long + "?=", String(long.prefix(HeaderText.limit))] {
+      let header = "From: \(text) <a@b.c>\r\nTo: \(text) <a@b.c>\r\nSubject: \(text)\r\n\r\n"
+      // Quadratic time was more than a minute.
+      let time = try ContinuousClock().measure {
+        let card = try #require(MailCard(header: Array(header.utf8)))
+        #expect(card.subject.utf8.count <= HeaderText.limit && card.from.pin.utf8.count <= HeaderText.limit)
+      }
+      #expect(time < .seconds(5))
+    }
   }
 
   @Test func foldedFieldsAndAnyLineEndAreRead() {

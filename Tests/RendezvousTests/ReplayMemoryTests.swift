@@ -168,6 +168,12 @@ struct InviteNumbersTests {
       // A clock that was wrong once does not decide for ever.
       _ = try numbers[0].next(from: ann, to: bob, now: 9_000_000)
       #expect(try InviteNumbers(folder: folder, own: ann).next(from: ann, to: bob, now: 1_000_000) < 1_001_000)
+      // Nor in the process that took numbers by it.
+      let alone = InviteNumbers()
+      _ = try alone.next(from: ann, to: bob, now: 9_000_000)
+      for again in [numbers[0], alone] {
+        #expect(try again.next(from: ann, to: bob, now: 1_000_000) < 1_001_000)
+      }
     }
   }
 }

@@ -4,12 +4,16 @@ import Rendezvous
 struct MailCard {
   let from: Mailbox
   let to: Mailbox
-  let subject: String
+  /// Decoded when it is asked for: most mails are to be known by their sender and recipient alone.
+  var subject: String { HeaderText.decode(rawSubject) }
   let messageID: String?
   /// The Message-ID of the mail that this one answers; the reference tells none.
   let answered: String?
   /// The subjects that the sender looks for besides those of the reference.
-  let understood: [String]
+  var understood: [String] { HeaderText.decode(rawUnderstood).split(separator: " ").prefix(16).map(String.init) }
+
+  private let rawSubject: String
+  private let rawUnderstood: String
 
   /// Reads a header; nil where no single sender, recipient or subject stands in it.
   init?(header: [UInt8]) {
@@ -19,11 +23,10 @@ struct MailCard {
     else { return nil }
     self.from = from
     self.to = to
-    self.subject = HeaderText.decode(subject)
+    rawSubject = subject
     messageID = Self.identifier(fields["message-id"])
     answered = Self.identifier(fields["in-reply-to"])
-    let field = fields[OutgoingMail.understoodField.lowercased()] ?? ""
-    understood = HeaderText.decode(field).split(separator: " ").prefix(16).map(String.init)
+    rawUnderstood = fields[OutgoingMail.understoodField.lowercased()] ?? ""
   }
 
   /// A Message-ID that can be written into a header again.

@@ -130,11 +130,12 @@ final class MailDesk: Sendable {
     else {
       return nil
     }
+    let subject = card.subject
     let (listeners, pending) = state.withLock { (Array($0.listeners.values), Array($0.pending.values)) }
     do throws(MailDropReason) {
-      let hearing = listeners.filter { card.subject == "\($0.application) \(word(of: $0))" }
-      let accepted = pending.filter { card.subject == "\($0.application) \(subjects.accept)" }
-      let declined = pending.filter { card.subject == "\($0.application) \(subjects.decline)" }
+      let hearing = listeners.filter { subject == "\($0.application) \(word(of: $0))" }
+      let accepted = pending.filter { subject == "\($0.application) \(subjects.accept)" }
+      let declined = pending.filter { subject == "\($0.application) \(subjects.decline)" }
       guard !hearing.isEmpty || !accepted.isEmpty || !declined.isEmpty else { return nil }
       if let date = summary.internalDate.flatMap(Self.date), now().timeIntervalSince(date) > Self.ageLimit {
         throw .stale

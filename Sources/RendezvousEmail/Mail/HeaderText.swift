@@ -18,8 +18,14 @@ enum HeaderText {
     return words.joined(separator: "\r\n ")
   }
 
+  /// Bytes of a field that are looked at: a subject or the name of a person has some dozen, an identity's pin 255 at most.
+  static let limit = 1024
+
   /// The text that is meant: encoded words are decoded, blanks between two of them are not part of it.
+  ///
+  /// Takes time in proportion to the length. A text past ``limit`` is none of ours: it is cut there, and nothing in it is decoded.
   static func decode(_ text: String) -> String {
+    guard text.utf8.count <= limit else { return String(decoding: text.utf8.prefix(limit), as: UTF8.self) }
     var result = ""
     var rest = text[...]
     var isAfterWord = false
@@ -39,27 +45,25 @@ enum HeaderText {
     return result + rest
   }
 
-  /// The text of the encoded word whose `=?` ends at `start`, and where it ends.
+  /// The text of the encoded word whose `=?` ends at `start`, and where it ends: `charset?encoding?text?=`.
+  ///
+  /// Looks no further than the third question mark, so that no byte is looked at for more than a few words.
   private static func word(in text: Substring, from start: String.Index) -> (String, String.Index)? {
-    guard let end = text[start...].firstRange(of: "?=") else { return nil }
-    var pieces = text[start..<end.lowerBound].split(separator: "?", omittingEmptySubsequences: false)
-    var close = end
-    // Q encoded text may begin with `=`, which looks like the end of the word.
-    if pieces.count == 2, let next = text[end.upperBound...].firstRange(of: "?=") {
-      pieces = text[start..<next.lowerBound].split(separator: "?", omittingEmptySubsequences: false)
-      close = next
-    }
-    guard pieces.count == 3 else { return nil }
+    var rest = text.utf8[start...]
+    guard let charset = rest.popUntilQuestionMark(), let encoding = rest.popUntilQuestionMark(), encoding.count == 1,
+      let content = rest.popUntilQuestionMark(), rest.popFirst() == UInt8(ascii: "=")
+    else { return nil }
     let bytes: [UInt8]?
-    switch pieces[1].lowercased() {
-    case "b": bytes = Base64.decode(pieces[2].utf8)
-    case "q": bytes = quotedPrintable(pieces[2].utf8)
+    switch encoding.first {
+    case UInt8(ascii: "b"), UInt8(ascii: "B"): bytes = Base64.decode(content)
+    case UInt8(ascii: "q"), UInt8(ascii: "Q"): bytes = quotedPrintable(content)
     default: bytes = nil
     }
     guard let bytes else { return nil }
-    switch pieces[0].lowercased().prefix(while: { $0 != "*" }) {
-    case "utf-8", "us-ascii": return (String(decoding: bytes, as: UTF8.self), close.upperBound)
-    case "iso-8859-1": return (String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) })), close.upperBound)
+    // A language may stand behind an asterisk (RFC 2231, section 5).
+    switch Substring(charset).lowercased().prefix(while: { $0 != "*" }) {
+    case "utf-8", "us-ascii": return (String(decoding: bytes, as: UTF8.self), rest.startIndex)
+    case "iso-8859-1": return (String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) })), rest.startIndex)
     default: return nil
     }
   }
@@ -77,6 +81,15 @@ enum HeaderText {
       }
     }
     return bytes
+  }
+}
+
+extension Substring.UTF8View {
+  /// Takes off what stands before the next question mark, and the mark; nil where there is none.
+  fileprivate mutating func popUntilQuestionMark() -> Self? {
+    guard let mark = firstIndex(of: UInt8(ascii: "?")) else { return nil }
+    defer { self = self[index(after: mark)...] }
+    return self[..<mark]
   }
 }
 

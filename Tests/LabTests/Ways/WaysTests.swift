@@ -66,6 +66,25 @@ extension LabTests {
       }
     }
 
+    @Test func anUplinkThatGoesWhileTheDHTIsJoinedThroughItIsPassedBy() async throws {
+      try await withLab(sites: [.portRestricted, .portRestricted, .portRestricted]) { lab in
+        let address = try await lab.addUplink(to: 1, ofHost: 0)
+        try await lab.nat(0).dropDatagrams(percent: 100)
+        let roaming = try await PlexusPeer("roaming", on: lab.host(0), in: lab)
+        let inviter = try await PlexusPeer("inviter", on: lab.host(2), in: lab)
+        try roaming.befriend(inviter)
+        try await roaming.withAcceptor { acceptor in
+          try await inviter.invites(roaming)
+          try await lab.nat(0).dropDatagrams(percent: 0)
+          let unplugged = try await lab.host(0).run("ip", "address", "del", "\(address)/24", "dev", "eth1")
+          try #require(unplugged.exit == .exited(0), "\(unplugged.errors)")
+          try await acceptor.waitForLine(containing: "joined from another local address", deadline: .seconds(60))
+          try await inviter.invites(roaming)
+          try await expectMatchingPassages(roaming, inviter)
+        }
+      }
+    }
+
     @Test func subscribersOfOneProviderMeetWhereItHairpins() async throws {
       let (acceptor, inviter) = try await expectPassage(
         between: [.subscriber(hairpins: true), .subscriber(hairpins: true)])
