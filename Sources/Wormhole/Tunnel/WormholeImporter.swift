@@ -50,7 +50,9 @@ public final class WormholeImporter: Sendable {
     }.get()
     var listeners: [any Channel] = []
     do {
-      for service in services { listeners.append(try await listen(for: service, state: state, on: eventLoop)) }
+      for service in services {
+        listeners.append(try await listen(for: service, state: state, on: eventLoop, logger: logger))
+      }
     } catch {
       for listener in listeners { try? await listener.close() }
       throw error
@@ -70,7 +72,7 @@ public final class WormholeImporter: Sendable {
   }
 
   private static func listen(
-    for service: ImportedService, state: NIOLoopBound<ImporterState>, on eventLoop: any EventLoop
+    for service: ImportedService, state: NIOLoopBound<ImporterState>, on eventLoop: any EventLoop, logger: Logger
   ) async throws -> any Channel {
     let address: SocketAddress
     do { address = try await service.address.resolve() } catch {
@@ -86,6 +88,11 @@ public final class WormholeImporter: Sendable {
         .serverChannelOption(.backlog, value: 1024)
         .serverChannelOption(.maxMessagesPerRead, value: 64)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .serverChannelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(AcceptPause(of: "\(service)", logger: logger))
+          }
+        }
         .childChannelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             let side = TCPSide()
