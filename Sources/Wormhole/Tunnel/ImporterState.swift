@@ -24,6 +24,8 @@ final class ImporterState: TunnelOwner {
 
   /// A service that only a Swift far end can have is worth a longer wait.
   private static let insistence = TimeAmount.seconds(5)
+  /// An exporter waits as long for its service as a client does for the tunnel, and its word for what is wrong is the better one.
+  private static let lateWord = Duration.seconds(2)
 
   private var courtesy: TimeAmount { .nanoseconds(configuration.helloPatience.nanoseconds) }
 
@@ -43,7 +45,8 @@ final class ImporterState: TunnelOwner {
     tunnel?.close()
     let handler = TunnelHandler(
       role: .importer, limits: configuration.limits, offering: configuration.features, owner: self, counters: counters,
-      logger: logger, end: end)
+      logger: logger, answerPatience: .nanoseconds((configuration.clientPatience + Self.lateWord).nanoseconds), end: end
+    )
     tunnel = handler
     hasWarned = false
     settling = [courtesy, Self.insistence].map { time in

@@ -29,6 +29,9 @@ final class TunnelHandler: ChannelInboundHandler {
   private let counters: WormholeCounters
   private let logger: Logger
   private var trace: Scheduled<Void>?
+  /// Nil where none is owed.
+  private var unanswered: UnansweredStreams?
+  private var answerCheck: Scheduled<Void>?
   /// Fulfilled when the tunnel is over.
   private let end: EventLoopPromise<Void>
   /// When the tunnel began.
@@ -42,12 +45,13 @@ final class TunnelHandler: ChannelInboundHandler {
 
   init(
     role: WormholeSession.Role, limits: SessionLimits, offering features: Hello.Features?, owner: any TunnelOwner,
-    counters: WormholeCounters, logger: Logger, end: EventLoopPromise<Void>
+    counters: WormholeCounters, logger: Logger, answerPatience: TimeAmount? = nil, end: EventLoopPromise<Void>
   ) {
     session = WormholeSession(role: role, limits: limits, offering: features)
     self.owner = owner
     self.counters = counters
     self.logger = logger
+    unanswered = answerPatience.map { UnansweredStreams(patience: $0) }
     self.end = end
     start = .now()
   }
@@ -59,6 +63,7 @@ final class TunnelHandler: ChannelInboundHandler {
     guard context != nil else { throw CloseReason(.unreachable, "the tunnel is closed") }
     let id = try session.open(request)
     add(side, as: id)
+    awaitAnswer(on: id, to: request)
     schedulePump()
     return id
   }
@@ -113,6 +118,7 @@ final class TunnelHandler: ChannelInboundHandler {
 
   private func removeSide(_ id: UInt32) -> Bool {
     guard sides.removeValue(forKey: id) != nil else { return false }
+    unanswered?.remove(id)
     counters.streams.subtract(1, ordering: .relaxed)
     return true
   }
@@ -141,6 +147,7 @@ final class TunnelHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    unanswered?.tunnelHasBroughtSomething(now: .now())
     session.receive(unwrapInboundIn(data))
     handleEvents()
   }
@@ -168,6 +175,9 @@ final class TunnelHandler: ChannelInboundHandler {
     context = nil
     trace?.cancel()
     trace = nil
+    answerCheck?.cancel()
+    answerCheck = nil
+    unanswered?.removeAll()
     counters.tunnels.subtract(1, ordering: .relaxed)
     let rest = sides
     sides.removeAll()
@@ -201,6 +211,7 @@ final class TunnelHandler: ChannelInboundHandler {
   private func handle(_ event: SessionEvent) {
     switch event {
     case .data(let id, let bytes):
+      unanswered?.remove(id)
       guard let side = sides[id] else { return session.deliver(bytes.readableBytes, on: id) }
       counters.received.add(UInt64(bytes.readableBytes), ordering: .relaxed)
       side.receive(bytes)
@@ -208,12 +219,14 @@ final class TunnelHandler: ChannelInboundHandler {
       side.isTouched = true
       touched.append(side)
     case .writable(let id): sides[id]?.resume()
-    case .finished(let id): sides[id]?.finish()
+    case .finished(let id):
+      unanswered?.remove(id)
+      sides[id]?.finish()
     case .closed(let id, let reason):
       if let reason { tell(reason, of: id) }
       sides[id]?.close(reason)
     case .opened(let id, let request): owner?.tunnel(self, opened: id, request)
-    case .connected: break
+    case .connected(let id): unanswered?.remove(id)
     case .introduced: owner?.tunnelIsSettled(self)
     case .failed: close()
     }
@@ -229,6 +242,32 @@ final class TunnelHandler: ChannelInboundHandler {
     logger.log(
       level: isWarning ? .warning : .debug, "Stream \(id) was closed: \(reason)",
       metadata: ["event": "wormhole.stream.cut", "stream": "\(id)", "reason": "\(reason.code)"])
+  }
+
+  // MARK: Far ends that do not answer
+
+  /// The old wire knows no answer, and only services of TCP give one.
+  private func awaitAnswer(on id: UInt32, to request: StreamRequest) {
+    guard request.kind == .tcp, session.streams[id]?.isNegotiated == true else { return }
+    unanswered?.add(id, now: .now())
+    if answerCheck == nil { scheduleAnswerCheck() }
+  }
+
+  private func scheduleAnswerCheck() {
+    guard let context, let deadline = unanswered?.nextDeadline else { return answerCheck = nil }
+    answerCheck = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+      guard let self else { return }
+      for id in unanswered?.overdue(now: .now()) ?? [] { giveUp(id) }
+      scheduleAnswerCheck()
+    }
+  }
+
+  private func giveUp(_ id: UInt32) {
+    let reason = CloseReason(.unreachable, "the far end does not answer")
+    tell(reason, of: id)
+    let side = sides[id]
+    cut(id, for: reason)
+    side?.close(reason)
   }
 
   private func flushSides() {

@@ -46,6 +46,46 @@ import Wormhole
     await importer.close()
   }
 
+  @Test func newClientsOfASilentFarEndAreRefusedAndOldOnesGoOn() async throws {
+    let service = try await TestService.start(.echo)
+    try await Wormholes.run(exporting: [.on(service)], clientPatience: .seconds(2)) { wormholes in
+      let port = wormholes.port()
+      try await TestClient.connect(to: port).executeThenClose { inbound, outbound in
+        var answers = inbound.makeAsyncIterator()
+        try await outbound.write(ByteBuffer(bytes: [1]))
+        let first = try await answers.next()
+        #expect(first == ByteBuffer(bytes: [1]))
+        // As after kill -9, until it is there again.
+        try await wormholes.tunnel.exporter.setOption(.autoRead, value: false).get()
+        let refused = try? await TestClient.exchange([2], with: port)
+        #expect(refused ?? [] == [])
+        #expect(wormholes.log.contains("the far end does not answer"))
+        try await wormholes.tunnel.exporter.setOption(.autoRead, value: true).get()
+        try await outbound.write(ByteBuffer(bytes: [3]))
+        let second = try await answers.next()
+        #expect(second == ByteBuffer(bytes: [3]))
+        let third = try await TestClient.echo([4], with: port)
+        #expect(third == [4])
+      }
+    }
+    await service.stop()
+  }
+
+  /// It knows no word for an answer.
+  @Test func aServiceOfAnOldFarEndMayBeSilent() async throws {
+    let service = try await TestService.start(.count)
+    try await Wormholes.run(exporting: [.on(service)], isExporterPlain: true, clientPatience: .seconds(1)) {
+      wormholes in
+      try await TestClient.connect(to: wormholes.port()).executeThenClose { inbound, outbound in
+        try await outbound.write(ByteBuffer(bytes: [1]))
+        // Longer than a Swift one would have had.
+        try await Task.sleep(for: .seconds(4))
+        #expect(wormholes.importer.status.streams == 1)
+      }
+    }
+    await service.stop()
+  }
+
   /// A way to the same exporter again and again.
   private final class Reconnecting: TunnelConnector {
     let exporter: WormholeExporter
