@@ -117,8 +117,8 @@ final class TunnelHandler: ChannelInboundHandler {
   }
 
   private func removeSide(_ id: UInt32) -> Bool {
-    guard sides.removeValue(forKey: id) != nil else { return false }
     unanswered?.remove(id)
+    guard sides.removeValue(forKey: id) != nil else { return false }
     counters.streams.subtract(1, ordering: .relaxed)
     return true
   }
