@@ -21,6 +21,8 @@ final class ImporterState: TunnelOwner {
   /// Clients in the order they came.
   private var line: [ObjectIdentifier] = []
   private var hasWarned = false
+  /// Services of the far end that were not reached the last time, and why, so that a thousand clients make no thousand lines.
+  private var missing: [StreamRequest: CloseReason.Code] = [:]
 
   /// A service that only a Swift far end can have is worth a longer wait.
   private static let insistence = TimeAmount.seconds(5)
@@ -61,6 +63,12 @@ final class ImporterState: TunnelOwner {
   func tunnelIsSettled(_ tunnel: TunnelHandler) { openWaiting() }
 
   func tunnel(_ tunnel: TunnelHandler, opened id: UInt32, _ request: StreamRequest) {}
+
+  func tunnel(_ tunnel: TunnelHandler, misses request: StreamRequest, for reason: CloseReason) -> Bool {
+    missing.updateValue(reason.code, forKey: request) != reason.code
+  }
+
+  func tunnel(_ tunnel: TunnelHandler, reached request: StreamRequest) { missing[request] = nil }
 
   func tunnelHasEnded(_ tunnel: TunnelHandler) {
     guard self.tunnel === tunnel else { return }

@@ -7,6 +7,12 @@ protocol TunnelOwner: AnyObject {
   func tunnelIsSettled(_ tunnel: TunnelHandler)
   /// The far end wants a service.
   func tunnel(_ tunnel: TunnelHandler, opened id: UInt32, _ request: StreamRequest)
+  /// The far end has said, or its silence has, why a service cannot be had.
+  ///
+  /// - Returns: whether that is news.
+  func tunnel(_ tunnel: TunnelHandler, misses request: StreamRequest, for reason: CloseReason) -> Bool
+  /// The far end's service has answered.
+  func tunnel(_ tunnel: TunnelHandler, reached request: StreamRequest)
   /// No stream of the tunnel is left, and no more will come.
   func tunnelHasEnded(_ tunnel: TunnelHandler)
 }
@@ -29,6 +35,7 @@ final class TunnelHandler: ChannelInboundHandler {
   private let counters: WormholeCounters
   private let logger: Logger
   private var trace: Scheduled<Void>?
+  private var hasMissedService = false
   /// Nil where none is owed.
   private var unanswered: UnansweredStreams?
   private var answerCheck: Scheduled<Void>?
@@ -212,6 +219,8 @@ final class TunnelHandler: ChannelInboundHandler {
     switch event {
     case .data(let id, let bytes):
       unanswered?.remove(id)
+      // A UDP service says that it is there by what it sends.
+      if hasMissedService, let request = session.streams[id]?.request { owner?.tunnel(self, reached: request) }
       guard let side = sides[id] else { return session.deliver(bytes.readableBytes, on: id) }
       counters.received.add(UInt64(bytes.readableBytes), ordering: .relaxed)
       side.receive(bytes)
@@ -226,21 +235,33 @@ final class TunnelHandler: ChannelInboundHandler {
       if let reason { tell(reason, of: id) }
       sides[id]?.close(reason)
     case .opened(let id, let request): owner?.tunnel(self, opened: id, request)
-    case .connected(let id): unanswered?.remove(id)
+    case .connected(let id):
+      unanswered?.remove(id)
+      if let request = session.streams[id]?.request { owner?.tunnel(self, reached: request) }
     case .introduced: owner?.tunnelIsSettled(self)
     case .failed: close()
     }
   }
 
-  /// What somebody can mend is a warning; the rest is the daily life of streams.
+  /// What somebody can mend is a warning, once; the rest is the daily life of streams.
   private func tell(_ reason: CloseReason, of id: UInt32) {
-    let isWarning =
-      switch reason.code {
-      case .tooSlow, .violation, .busy, .refused, .unreachable, .unknownService: true
-      case .reset, .idle, .other: false
-      }
+    let request = session.streams[id]?.request
+    var isWarning = false
+    var sentence = "Stream \(id) was closed: \(reason)"
+    switch reason.code {
+    case .busy, .refused, .unreachable, .unknownService:
+      // An importer's reason is the importer's business.
+      guard session.role == .importer, let request else { break }
+      isWarning = owner?.tunnel(self, misses: request, for: reason) ?? false
+      hasMissedService = true
+      sentence = "Clients of \(request.atTheFarEnd) are refused: \(reason)"
+    case .tooSlow, .violation:
+      isWarning = true
+      sentence = "A connection to \(request?.description ?? "a service") was closed: \(reason)"
+    case .reset, .idle, .other: break
+    }
     logger.log(
-      level: isWarning ? .warning : .debug, "Stream \(id) was closed: \(reason)",
+      level: isWarning ? .warning : .debug, "\(sentence)",
       metadata: ["event": "wormhole.stream.cut", "stream": "\(id)", "reason": "\(reason.code)"])
   }
 

@@ -75,7 +75,12 @@ public final class WormholeImporter: Sendable {
     for service: ImportedService, state: NIOLoopBound<ImporterState>, on eventLoop: any EventLoop, logger: Logger
   ) async throws -> any Channel {
     let address: SocketAddress
-    do { address = try await service.address.resolve() } catch {
+    do { address = try await service.address.resolve() } catch let error as SocketAddressError.UnknownHost {
+      throw WormholeError(
+        .notListening,
+        "cannot listen on \(service.address): \(service.address.host) was not found (\(error.errorDescription)); check the name"
+      )
+    } catch {
       throw WormholeError(
         .notListening, "cannot listen on \(service.address): \(error); choose an address of this machine")
     }

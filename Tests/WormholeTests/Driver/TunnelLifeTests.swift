@@ -150,6 +150,20 @@ import Wormhole
     #expect(Int.max - connector.refusals.load(ordering: .relaxed) >= 2)
   }
 
+  /// No resolver asks anybody for a name whose label is too long.
+  @Test func anAddressThatIsNotFoundIsToldInWords() async throws {
+    let host = String(repeating: "x", count: 64) + ".invalid"
+    let error = await #expect(throws: WormholeError.self) {
+      _ = try await WormholeImporter.listen(
+        for: [ImportedService(address: HostAndPort(host: host, port: 2222))], on: TCPTunnel.loop,
+        logger: TestLog().logger)
+    }
+    #expect(error?.code == .notListening)
+    let sentence = error?.description ?? ""
+    #expect(sentence.contains("\(host) was not found") && sentence.contains("check the name"), "\(sentence)")
+    #expect(!sentence.contains("SocketAddressError"))
+  }
+
   @Test func bothEndsImportingIsTold() async throws {
     let importers = [
       try await WormholeImporter.listen(for: [], on: TCPTunnel.loop, logger: TestLog().logger),
