@@ -220,7 +220,9 @@ final class TunnelHandler: ChannelInboundHandler {
     case .data(let id, let bytes):
       unanswered?.remove(id)
       // A UDP service says that it is there by what it sends.
-      if hasMissedService, let request = session.streams[id]?.request { owner?.tunnel(self, reached: request) }
+      if hasMissedService, let request = session.streams[id]?.request, request.kind == .udp {
+        owner?.tunnel(self, reached: request)
+      }
       guard let side = sides[id] else { return session.deliver(bytes.readableBytes, on: id) }
       counters.received.add(UInt64(bytes.readableBytes), ordering: .relaxed)
       side.receive(bytes)
