@@ -11,7 +11,7 @@ public final class WormholeImporter: Sendable {
   /// What to choose about an importer.
   public struct Configuration: Sendable {
     /// How long a client waits for a tunnel before it is refused. Programs give up on a connection that is taken but silent after ten
-    /// to thirty seconds.
+    /// to thirty seconds. A tunnel that brings nothing has this time, and two seconds more, to say whether a client's service answers.
     public var clientPatience = Duration.seconds(10)
     /// Clients that may wait for a tunnel at once; each holds a descriptor.
     public var waitingClients = 256
