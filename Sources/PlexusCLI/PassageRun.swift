@@ -93,8 +93,11 @@ struct PassageRun {
 
   /// Whoever serves until a signal has done its work then.
   private func untilEnded(_ body: @Sendable @escaping () async throws -> Void) async throws {
+    let isProxy = if case .standardStreams = settings.work { true } else { false }
     try await untilSignal(reload: reload) { [logger] signal in
-      logger.info("Ended by \(signal)", metadata: ["event": "run.ended"])
+      // With that signal ssh ends its ProxyCommand when all is done: nobody wants a line behind the output.
+      logger.log(
+        level: isProxy && signal == .sighup ? .debug : .info, "Ended by \(signal)", metadata: ["event": "run.ended"])
     } perform: {
       try await body()
     }

@@ -123,6 +123,14 @@ public struct PeerTLS: Sendable {
   }
 }
 
+extension SecureStreamError {
+  /// The sentence for what a secure stream has ended with; nil where the error is not one of TLS, and speaks for itself.
+  package init?(endOfStream error: any Error) {
+    guard (error as? NIOSSLError) == .uncleanShutdown else { return nil }
+    self.init(.broken, "the other end went away without a goodbye", cause: error)
+  }
+}
+
 /// Why a stream could not be made secure.
 public struct SecureStreamError: Error, Sendable, CustomStringConvertible {
   /// The kinds of failure.
@@ -133,7 +141,7 @@ public struct SecureStreamError: Error, Sendable, CustomStringConvertible {
     case notAuthenticated
     /// The peer speaks for another application.
     case otherApplication
-    /// The stream ended, or nothing came, before it was secure.
+    /// The stream ended, or nothing came, before it was secure; or it ended later, and not in order.
     case broken
   }
 

@@ -2,7 +2,6 @@ import CLISupport
 import Logging
 import NIOCore
 import NIOPosix
-import Tubus
 import Wormhole
 
 /// One run of `wormhole`, until the tunnel is over or a signal ends it.
@@ -58,20 +57,14 @@ struct WormholeRun: Sendable {
     try result.get()
   }
 
-  private var policy: TunnelPolicy {
-    var policy = TunnelPolicy()
-    policy.isRetrying = settings.isRetrying
-    return policy
-  }
+  private var policy: TunnelPolicy { settings.policy }
 
   private func keepTunnel(
     _ side: TubusTunnel.Side, on eventLoop: any EventLoop, status: @Sendable @escaping () -> WormholeStatus,
     use: @Sendable @escaping (any Channel) async throws -> Void
   ) async throws {
-    var configuration = TubusConfiguration()
-    configuration.secret = settings.secret
-    configuration.linkTimeout = policy.patience
-    let tunnel = TubusTunnel(side, local: settings.gateway, remote: settings.faraway, configuration: configuration)
+    let tunnel = TubusTunnel(
+      side, local: settings.gateway, remote: settings.faraway, configuration: settings.tubusConfiguration(for: side))
     // A port that is taken is told before anybody waits.
     try await tunnel.open(on: eventLoop)
     let result: Result<Void, any Error>

@@ -1,5 +1,8 @@
+import Datagrams
 import Foundation
 import Identity
+import NIOCore
+import NIOPosix
 import Rendezvous
 import Testing
 
@@ -141,6 +144,27 @@ import Testing
       joining.cancel()
       await #expect(throws: CancellationError.self) { try await joining.value }
     }
+  }
+
+  /// Not even TLS is answered, and no goodbye.
+  @Test func aServerThatSaysNothingAtAllDoesNotHoldUpTheEndOfItsConnection() async throws {
+    let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = UInt16(clamping: server.localAddress?.port ?? 0)
+    let endpoint = MailEndpoint(.imap, MailServer(host: "127.0.0.1", port: port))
+    var configuration = EmailConfiguration(
+      smtp: MailServer(host: "127.0.0.1", port: port), imap: MailServer(host: "127.0.0.1", port: port), login: "bob",
+      password: .text("secret"))
+    configuration.authorityFile = "\(try TestTLS.shared.get().folder)/ca.pem"
+    let connection = try await MailConnection.open(endpoint, tls: MailTLS(configuration))
+    let receiving = Task { try await connection.receive(until: .distantFuture) }
+    receiving.cancel()
+    await #expect(throws: CancellationError.self) { _ = try await receiving.value }
+    let start = ContinuousClock.now
+    await connection.close()
+    // NIOSSL alone waits for five seconds.
+    #expect(ContinuousClock.now - start < .seconds(4))
+    try await server.close()
   }
 
   private static func invite(_ port: UInt16) throws -> String {

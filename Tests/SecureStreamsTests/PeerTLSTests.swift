@@ -19,6 +19,13 @@ import Tubus
     }
   }
 
+  @Test func anEndWithoutAGoodbyeIsToldInWords() {
+    let error = SecureStreamError(endOfStream: NIOSSLError.uncleanShutdown)
+    #expect(error?.description == "the other end went away without a goodbye")
+    // Those have sentences of their own.
+    #expect(SecureStreamError(endOfStream: TubusEnding.silent) == nil)
+  }
+
   @Test func whoeverHoldsAnotherCertificateIsRefusedByTheConnector() async throws {
     let (ann, bob) = try Cast.two.get()
     let eve = try Cast.eve.get()

@@ -1,6 +1,9 @@
+import ArgumentParser
 import Foundation
 import PlexusTesting
 import Testing
+import Tubus
+import Wormhole
 
 @testable import CLISupport
 @testable import WormholeCLI
@@ -38,6 +41,25 @@ import Testing
     #expect(result.status == status, "\(result.errors)")
     #expect(result.errors.hasPrefix("wormhole: ") && result.errors.contains(cause), "\(result.errors)")
     #expect(result.errors.filter { $0 == "\n" }.count == 1 && result.output.isEmpty, "\(result.errors)")
+  }
+
+  /// An importer that goes on for ever looks for a far end that was started again after seconds. Nobody else is hasty: without --retry a
+  /// break ends the run, and an exporter hears a C++ importer every 30 s only.
+  @Test func onlyARetryingImporterIsHasty() throws {
+    func settings(_ purpose: String, _ more: [String]) throws -> Settings {
+      try Settings(
+        WormholeOptions.parse(
+          ["--purpose=\(purpose)", "--service=127.0.0.1:22", "--gateway=127.0.0.1:0", "--faraway=127.0.0.1:9"] + more))
+    }
+    let hasty = try settings("import", ["--retry", "--obscure=5"]).tubusConfiguration(for: .connecting)
+    #expect(hasty.silenceTimeout == .seconds(4) && hasty.linkTimeout == .seconds(10) && hasty.secret == 5)
+    #expect(hasty.keepaliveInterval <= hasty.silenceTimeout / 4)
+    for patient in [
+      try settings("import", []).tubusConfiguration(for: .connecting),
+      try settings("export", ["--retry"]).tubusConfiguration(for: .accepting),
+    ] {
+      #expect(patient.silenceTimeout > .seconds(30) && patient.linkTimeout == .seconds(30))
+    }
   }
 
   @Test func amountsHaveThreeDigits() {

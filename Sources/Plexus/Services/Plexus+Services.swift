@@ -1,6 +1,7 @@
 import DatagramSockets
 import Identity
 import NIOCore
+import SecureStreams
 import Wormhole
 
 extension Plexus {
@@ -84,7 +85,9 @@ extension Plexus {
     case .failure(let error as CancellationError):
       await next?.socket.close()
       throw error
-    case .failure(let error): telemetry.tell(.tunnelEnded(peer: peer, reason: "\(error)"))
+    case .failure(let error):
+      let reason = SecureStreamError(endOfStream: error)?.description ?? "\(error)"
+      telemetry.tell(.tunnelEnded(peer: peer, reason: reason))
     }
     return next
   }

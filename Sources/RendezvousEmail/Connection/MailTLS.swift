@@ -6,6 +6,9 @@ import NIOSSL
 /// TLS with mail servers. The certificate and the name are always verified: the password goes through here.
 struct MailTLS: Sendable {
   private let context: NIOSSLContext
+  /// How long a server may take to answer our goodbye. Nothing depends on its answer, and whoever presses Ctrl-C or has made a mistake in an
+  /// option waits for it; distant servers take a third of a second.
+  static let goodbyePatience = TimeAmount.milliseconds(400)
 
   /// Reads the files of a configuration.
   ///
@@ -14,6 +17,7 @@ struct MailTLS: Sendable {
     var tls = TLSConfiguration.makeClientConfiguration()
     tls.minimumTLSVersion = .tlsv12
     tls.certificateVerification = .fullVerification
+    tls.shutdownTimeout = Self.goodbyePatience
     if let file = configuration.authorityFile {
       let authorities = try Self.read(file, of: "--email-ca", "CA certificate") {
         try NIOSSLCertificate.fromPEMFile($0)

@@ -35,6 +35,10 @@ final class ExporterState: TunnelOwner {
 
   func tunnelIsSettled(_ tunnel: TunnelHandler) {}
 
+  func tunnel(_ tunnel: TunnelHandler, misses request: StreamRequest, for reason: CloseReason) -> Bool { false }
+
+  func tunnel(_ tunnel: TunnelHandler, reached request: StreamRequest) {}
+
   func tunnelHasEnded(_ tunnel: TunnelHandler) {}
 
   func tunnel(_ tunnel: TunnelHandler, opened id: UInt32, _ request: StreamRequest) {
@@ -128,8 +132,10 @@ extension CloseReason {
 
 extension StreamRequest: CustomStringConvertible {
   /// How a log line names it.
-  var description: String {
-    let kind = kind == .udp ? "UDP service" : "service"
-    return service.isEmpty ? "a \(kind) without a name" : "the \(kind) \"\(service)\""
-  }
+  var description: String { service.isEmpty ? "a \(kindName) without a name" : "the \(kindName) \"\(service)\"" }
+
+  /// How the importer's log names it.
+  var atTheFarEnd: String { "the far end's \(kindName)" + (service.isEmpty ? "" : " \"\(service)\"") }
+
+  private var kindName: String { kind == .udp ? "UDP service" : "service" }
 }

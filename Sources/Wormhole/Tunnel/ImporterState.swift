@@ -21,9 +21,13 @@ final class ImporterState: TunnelOwner {
   /// Clients in the order they came.
   private var line: [ObjectIdentifier] = []
   private var hasWarned = false
+  /// Services of the far end that were not reached the last time, and why, so that a thousand clients make no thousand lines.
+  private var missing: [StreamRequest: CloseReason.Code] = [:]
 
   /// A service that only a Swift far end can have is worth a longer wait.
   private static let insistence = TimeAmount.seconds(5)
+  /// An exporter waits as long for its service as a client does for the tunnel, and its word for what is wrong is the better one.
+  private static let lateWord = Duration.seconds(2)
 
   private var courtesy: TimeAmount { .nanoseconds(configuration.helloPatience.nanoseconds) }
 
@@ -43,7 +47,8 @@ final class ImporterState: TunnelOwner {
     tunnel?.close()
     let handler = TunnelHandler(
       role: .importer, limits: configuration.limits, offering: configuration.features, owner: self, counters: counters,
-      logger: logger, end: end)
+      logger: logger, answerPatience: .nanoseconds((configuration.clientPatience + Self.lateWord).nanoseconds), end: end
+    )
     tunnel = handler
     hasWarned = false
     settling = [courtesy, Self.insistence].map { time in
@@ -58,6 +63,12 @@ final class ImporterState: TunnelOwner {
   func tunnelIsSettled(_ tunnel: TunnelHandler) { openWaiting() }
 
   func tunnel(_ tunnel: TunnelHandler, opened id: UInt32, _ request: StreamRequest) {}
+
+  func tunnel(_ tunnel: TunnelHandler, misses request: StreamRequest, for reason: CloseReason) -> Bool {
+    missing.updateValue(reason.code, forKey: request) != reason.code
+  }
+
+  func tunnel(_ tunnel: TunnelHandler, reached request: StreamRequest) { missing[request] = nil }
 
   func tunnelHasEnded(_ tunnel: TunnelHandler) {
     guard self.tunnel === tunnel else { return }

@@ -45,7 +45,7 @@ public struct TunnelPolicy: Hashable, Sendable {
       } catch let error as CancellationError {
         throw error
       } catch {
-        let error = WormholeError(losingTunnel: error)
+        let error = WormholeError(losingTunnel: error, isRetrying: isRetrying)
         guard isRetrying else { throw error }
         logger.warning("\(error)", metadata: ["event": "wormhole.tunnel.lost"])
       }
@@ -77,10 +77,8 @@ public struct TunnelPolicy: Hashable, Sendable {
 
 extension WormholeError {
   /// The sentence for what a tunnel ended with.
-  init(losingTunnel error: any Error) {
-    self =
-      error as? WormholeError
-      ?? WormholeError(
-        .tunnelLost, "the tunnel broke: \(error); start both ends again, or use --retry")
+  init(losingTunnel error: any Error, isRetrying: Bool) {
+    let advice = isRetrying ? "it is built again" : "start both ends again, or use --retry"
+    self = error as? WormholeError ?? WormholeError(.tunnelLost, "the tunnel broke: \(error); \(advice)")
   }
 }

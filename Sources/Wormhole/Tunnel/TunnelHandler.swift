@@ -7,6 +7,12 @@ protocol TunnelOwner: AnyObject {
   func tunnelIsSettled(_ tunnel: TunnelHandler)
   /// The far end wants a service.
   func tunnel(_ tunnel: TunnelHandler, opened id: UInt32, _ request: StreamRequest)
+  /// The far end has said, or its silence has, why a service cannot be had.
+  ///
+  /// - Returns: whether that is news.
+  func tunnel(_ tunnel: TunnelHandler, misses request: StreamRequest, for reason: CloseReason) -> Bool
+  /// The far end's service has answered.
+  func tunnel(_ tunnel: TunnelHandler, reached request: StreamRequest)
   /// No stream of the tunnel is left, and no more will come.
   func tunnelHasEnded(_ tunnel: TunnelHandler)
 }
@@ -29,6 +35,10 @@ final class TunnelHandler: ChannelInboundHandler {
   private let counters: WormholeCounters
   private let logger: Logger
   private var trace: Scheduled<Void>?
+  private var hasMissedService = false
+  /// Nil where none is owed.
+  private var unanswered: UnansweredStreams?
+  private var answerCheck: Scheduled<Void>?
   /// Fulfilled when the tunnel is over.
   private let end: EventLoopPromise<Void>
   /// When the tunnel began.
@@ -42,12 +52,13 @@ final class TunnelHandler: ChannelInboundHandler {
 
   init(
     role: WormholeSession.Role, limits: SessionLimits, offering features: Hello.Features?, owner: any TunnelOwner,
-    counters: WormholeCounters, logger: Logger, end: EventLoopPromise<Void>
+    counters: WormholeCounters, logger: Logger, answerPatience: TimeAmount? = nil, end: EventLoopPromise<Void>
   ) {
     session = WormholeSession(role: role, limits: limits, offering: features)
     self.owner = owner
     self.counters = counters
     self.logger = logger
+    unanswered = answerPatience.map { UnansweredStreams(patience: $0) }
     self.end = end
     start = .now()
   }
@@ -59,6 +70,7 @@ final class TunnelHandler: ChannelInboundHandler {
     guard context != nil else { throw CloseReason(.unreachable, "the tunnel is closed") }
     let id = try session.open(request)
     add(side, as: id)
+    awaitAnswer(on: id, to: request)
     schedulePump()
     return id
   }
@@ -112,6 +124,7 @@ final class TunnelHandler: ChannelInboundHandler {
   }
 
   private func removeSide(_ id: UInt32) -> Bool {
+    unanswered?.remove(id)
     guard sides.removeValue(forKey: id) != nil else { return false }
     counters.streams.subtract(1, ordering: .relaxed)
     return true
@@ -141,6 +154,7 @@ final class TunnelHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    unanswered?.tunnelHasBroughtSomething(now: .now())
     session.receive(unwrapInboundIn(data))
     handleEvents()
   }
@@ -168,6 +182,9 @@ final class TunnelHandler: ChannelInboundHandler {
     context = nil
     trace?.cancel()
     trace = nil
+    answerCheck?.cancel()
+    answerCheck = nil
+    unanswered?.removeAll()
     counters.tunnels.subtract(1, ordering: .relaxed)
     let rest = sides
     sides.removeAll()
@@ -201,6 +218,11 @@ final class TunnelHandler: ChannelInboundHandler {
   private func handle(_ event: SessionEvent) {
     switch event {
     case .data(let id, let bytes):
+      unanswered?.remove(id)
+      // A UDP service says that it is there by what it sends.
+      if hasMissedService, let request = session.streams[id]?.request, request.kind == .udp {
+        owner?.tunnel(self, reached: request)
+      }
       guard let side = sides[id] else { return session.deliver(bytes.readableBytes, on: id) }
       counters.received.add(UInt64(bytes.readableBytes), ordering: .relaxed)
       side.receive(bytes)
@@ -208,27 +230,67 @@ final class TunnelHandler: ChannelInboundHandler {
       side.isTouched = true
       touched.append(side)
     case .writable(let id): sides[id]?.resume()
-    case .finished(let id): sides[id]?.finish()
+    case .finished(let id):
+      unanswered?.remove(id)
+      sides[id]?.finish()
     case .closed(let id, let reason):
       if let reason { tell(reason, of: id) }
       sides[id]?.close(reason)
     case .opened(let id, let request): owner?.tunnel(self, opened: id, request)
-    case .connected: break
+    case .connected(let id):
+      unanswered?.remove(id)
+      if let request = session.streams[id]?.request { owner?.tunnel(self, reached: request) }
     case .introduced: owner?.tunnelIsSettled(self)
     case .failed: close()
     }
   }
 
-  /// What somebody can mend is a warning; the rest is the daily life of streams.
+  /// What somebody can mend is a warning, once; the rest is the daily life of streams.
   private func tell(_ reason: CloseReason, of id: UInt32) {
-    let isWarning =
-      switch reason.code {
-      case .tooSlow, .violation, .busy, .refused, .unreachable, .unknownService: true
-      case .reset, .idle, .other: false
-      }
+    let request = session.streams[id]?.request
+    var isWarning = false
+    var sentence = "Stream \(id) was closed: \(reason)"
+    switch reason.code {
+    case .busy, .refused, .unreachable, .unknownService:
+      // An importer's reason is the importer's business.
+      guard session.role == .importer, let request else { break }
+      isWarning = owner?.tunnel(self, misses: request, for: reason) ?? false
+      hasMissedService = true
+      sentence = "Clients of \(request.atTheFarEnd) are refused: \(reason)"
+    case .tooSlow, .violation:
+      isWarning = true
+      sentence = "A connection to \(request?.description ?? "a service") was closed: \(reason)"
+    case .reset, .idle, .other: break
+    }
     logger.log(
-      level: isWarning ? .warning : .debug, "Stream \(id) was closed: \(reason)",
+      level: isWarning ? .warning : .debug, "\(sentence)",
       metadata: ["event": "wormhole.stream.cut", "stream": "\(id)", "reason": "\(reason.code)"])
+  }
+
+  // MARK: Far ends that do not answer
+
+  /// The old wire knows no answer, and only services of TCP give one.
+  private func awaitAnswer(on id: UInt32, to request: StreamRequest) {
+    guard request.kind == .tcp, session.streams[id]?.isNegotiated == true else { return }
+    unanswered?.add(id, now: .now())
+    if answerCheck == nil { scheduleAnswerCheck() }
+  }
+
+  private func scheduleAnswerCheck() {
+    guard let context, let deadline = unanswered?.nextDeadline else { return answerCheck = nil }
+    answerCheck = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+      guard let self else { return }
+      for id in unanswered?.overdue(now: .now()) ?? [] { giveUp(id) }
+      scheduleAnswerCheck()
+    }
+  }
+
+  private func giveUp(_ id: UInt32) {
+    let reason = CloseReason(.unreachable, "the far end does not answer")
+    tell(reason, of: id)
+    let side = sides[id]
+    cut(id, for: reason)
+    side?.close(reason)
   }
 
   private func flushSides() {

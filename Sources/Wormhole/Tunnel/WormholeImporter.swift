@@ -11,7 +11,7 @@ public final class WormholeImporter: Sendable {
   /// What to choose about an importer.
   public struct Configuration: Sendable {
     /// How long a client waits for a tunnel before it is refused. Programs give up on a connection that is taken but silent after ten
-    /// to thirty seconds.
+    /// to thirty seconds. A tunnel that brings nothing has this time, and two seconds more, to say whether a client's service answers.
     public var clientPatience = Duration.seconds(10)
     /// Clients that may wait for a tunnel at once; each holds a descriptor.
     public var waitingClients = 256
@@ -50,7 +50,9 @@ public final class WormholeImporter: Sendable {
     }.get()
     var listeners: [any Channel] = []
     do {
-      for service in services { listeners.append(try await listen(for: service, state: state, on: eventLoop)) }
+      for service in services {
+        listeners.append(try await listen(for: service, state: state, on: eventLoop, logger: logger))
+      }
     } catch {
       for listener in listeners { try? await listener.close() }
       throw error
@@ -70,10 +72,15 @@ public final class WormholeImporter: Sendable {
   }
 
   private static func listen(
-    for service: ImportedService, state: NIOLoopBound<ImporterState>, on eventLoop: any EventLoop
+    for service: ImportedService, state: NIOLoopBound<ImporterState>, on eventLoop: any EventLoop, logger: Logger
   ) async throws -> any Channel {
     let address: SocketAddress
-    do { address = try await service.address.resolve() } catch {
+    do { address = try await service.address.resolve() } catch let error as SocketAddressError.UnknownHost {
+      throw WormholeError(
+        .notListening,
+        "cannot listen on \(service.address): \(service.address.host) was not found (\(error.errorDescription)); check the name"
+      )
+    } catch {
       throw WormholeError(
         .notListening, "cannot listen on \(service.address): \(error); choose an address of this machine")
     }
@@ -86,6 +93,11 @@ public final class WormholeImporter: Sendable {
         .serverChannelOption(.backlog, value: 1024)
         .serverChannelOption(.maxMessagesPerRead, value: 64)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .serverChannelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(AcceptPause(of: "\(service)", logger: logger))
+          }
+        }
         .childChannelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             let side = TCPSide()

@@ -46,6 +46,46 @@ import Wormhole
     await importer.close()
   }
 
+  @Test func newClientsOfASilentFarEndAreRefusedAndOldOnesGoOn() async throws {
+    let service = try await TestService.start(.echo)
+    try await Wormholes.run(exporting: [.on(service)], clientPatience: .seconds(2)) { wormholes in
+      let port = wormholes.port()
+      try await TestClient.connect(to: port).executeThenClose { inbound, outbound in
+        var answers = inbound.makeAsyncIterator()
+        try await outbound.write(ByteBuffer(bytes: [1]))
+        let first = try await answers.next()
+        #expect(first == ByteBuffer(bytes: [1]))
+        // As after kill -9, until it is there again.
+        try await wormholes.tunnel.exporter.setOption(.autoRead, value: false).get()
+        let refused = try? await TestClient.exchange([2], with: port)
+        #expect(refused ?? [] == [])
+        #expect(wormholes.log.contains("the far end does not answer"))
+        try await wormholes.tunnel.exporter.setOption(.autoRead, value: true).get()
+        try await outbound.write(ByteBuffer(bytes: [3]))
+        let second = try await answers.next()
+        #expect(second == ByteBuffer(bytes: [3]))
+        let third = try await TestClient.echo([4], with: port)
+        #expect(third == [4])
+      }
+    }
+    await service.stop()
+  }
+
+  /// It knows no word for an answer.
+  @Test func aServiceOfAnOldFarEndMayBeSilent() async throws {
+    let service = try await TestService.start(.count)
+    try await Wormholes.run(exporting: [.on(service)], isExporterPlain: true, clientPatience: .seconds(1)) {
+      wormholes in
+      try await TestClient.connect(to: wormholes.port()).executeThenClose { inbound, outbound in
+        try await outbound.write(ByteBuffer(bytes: [1]))
+        // Longer than a Swift one would have had.
+        try await Task.sleep(for: .seconds(4))
+        #expect(wormholes.importer.status.streams == 1)
+      }
+    }
+    await service.stop()
+  }
+
   /// A way to the same exporter again and again.
   private final class Reconnecting: TunnelConnector {
     let exporter: WormholeExporter
@@ -108,6 +148,20 @@ import Wormhole
       #expect(error.code == .farEndUnreachable)
     }
     #expect(Int.max - connector.refusals.load(ordering: .relaxed) >= 2)
+  }
+
+  /// No resolver asks anybody for a name whose label is too long.
+  @Test func anAddressThatIsNotFoundIsToldInWords() async throws {
+    let host = String(repeating: "x", count: 64) + ".invalid"
+    let error = await #expect(throws: WormholeError.self) {
+      _ = try await WormholeImporter.listen(
+        for: [ImportedService(address: HostAndPort(host: host, port: 2222))], on: TCPTunnel.loop,
+        logger: TestLog().logger)
+    }
+    #expect(error?.code == .notListening)
+    let sentence = error?.description ?? ""
+    #expect(sentence.contains("\(host) was not found") && sentence.contains("check the name"), "\(sentence)")
+    #expect(!sentence.contains("SocketAddressError"))
   }
 
   @Test func bothEndsImportingIsTold() async throws {

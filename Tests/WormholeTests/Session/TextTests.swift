@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import Tubus
 
 @testable import Wormhole
 
@@ -20,6 +21,15 @@ import Testing
 
   @Test(arguments: ["", "host", "=web", "80=", "80=a b", "1.2.3.4"])
   func whatIsNoImportedServiceIsNone(text: String) { #expect(ImportedService(text) == nil) }
+}
+
+@Suite struct TunnelLossTests {
+  @Test func retryingIsAdvisedOnlyWhereItIsNotDone() {
+    let advice = WormholeError(losingTunnel: TubusEnding.silent, isRetrying: false).description
+    #expect(advice.contains("use --retry"))
+    let news = WormholeError(losingTunnel: TubusEnding.silent, isRetrying: true).description
+    #expect(news.hasPrefix("the tunnel broke") && !news.contains("--retry"))
+  }
 }
 
 @Suite struct ControlMessageTests {
