@@ -81,7 +81,6 @@ struct WholeCommand: ParsableCommand {
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
 @main enum PlexusMain {
   static func main() async {
-    reserveStandardDescriptors()
     // Not one tree of commands: a root's options would swallow those of the same name behind a subcommand.
     let arguments = Array(CommandLine.arguments.dropFirst())
     let root: any ParsableCommand.Type =
@@ -92,6 +91,8 @@ struct WholeCommand: ParsableCommand {
         ToolsCommand.self
       default: PassageCommand.self
       }
+    reserveStandardDescriptors(isOutputNeeded: isForItsOutput(arguments))
+    var status: Int32 = 0
     do {
       var command = try root.parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -100,7 +101,22 @@ struct WholeCommand: ParsableCommand {
         try command.run()
       }
     } catch {
-      exit(report(error, of: root))
+      status = report(error, of: root)
+    }
+    // Above 1 a failure has had its line already; 1 is the doctor's verdict, which was printed.
+    if status <= 1, let failure = failureOfStandardOutput() {
+      writeLineToStandardError("plexus: \(failure)")
+      status = failure.status.rawValue
+    }
+    exit(status)
+  }
+
+  /// Whether a run is of no use to whoever cannot read what it prints, unlike a passage or a server.
+  private static func isForItsOutput(_ arguments: [String]) -> Bool {
+    switch arguments.first {
+    case "identity", "explore", "doctor", "help", "--generate-completion-script", "--experimental-dump-help": true
+    case "--help", "-h", "--version": true
+    default: false
     }
   }
 

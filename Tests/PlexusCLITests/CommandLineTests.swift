@@ -88,6 +88,20 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    "identity export alice@example.org/desk >/dev/full", "identity list >/dev/full", "identity list >&-",
+    "--help >/dev/full", "--version >&-", "identity show alice@example.org/desk >&-",
+  ])
+  func whatCannotBePrintedIsAFailure(command: String) throws {
+    try withFolder { folder in
+      _ = try plexus(["identity", "new", "alice@example.org/desk", "--bits", "2048"], in: folder)
+      let result = try shell("exec \"$0\" \(command)", in: folder)
+      #expect(result.status == 73, "\(result.errors)")
+      #expect(result.errors.hasPrefix("plexus: standard output cannot be written: "), "\(result.errors)")
+      #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(result.errors)")
+    }
+  }
+
   private struct Result {
     var status: Int32
     var output: String
@@ -97,9 +111,18 @@ import Testing
   private func plexus(_ arguments: String...) throws -> Result { try plexus(arguments, in: "/") }
 
   private func plexus(_ arguments: [String], in folder: String) throws -> Result {
+    try run(try #require(Lab.findProgram("plexus")), arguments, in: folder)
+  }
+
+  /// Runs a line of a shell, whose `$0` is plexus.
+  private func shell(_ line: String, in folder: String) throws -> Result {
+    try run("/bin/sh", ["-c", line, try #require(Lab.findProgram("plexus"))], in: folder)
+  }
+
+  private func run(_ program: String, _ arguments: [String], in folder: String) throws -> Result {
     let process = Process()
     let (output, errors) = (Pipe(), Pipe())
-    process.executableURL = URL(fileURLWithPath: try #require(Lab.findProgram("plexus")))
+    process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     // A sanitizer's options are the test's, too.
