@@ -88,6 +88,19 @@ import Testing
     }
   }
 
+  @Test func theListTellsWhatIsWrongWithAPrivateKey() throws {
+    try withFolder { folder in
+      _ = try plexus(["identity", "new", "alice@example.org/desk", "--bits", "2048"], in: folder)
+      let key = "\(folder)/alice@example.org/desk/private.key"
+      try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
+      let open = try plexus(["identity", "list"], in: folder)
+      #expect(open.status == 0 && open.output.contains("warning: ") && open.output.contains("chmod 600"))
+      try "nothing".write(toFile: key, atomically: true, encoding: .utf8)
+      let broken = try plexus(["identity", "list"], in: folder)
+      #expect(broken.output.hasPrefix("own   alice@example.org/desk  unusable: ") && broken.output.contains(key))
+    }
+  }
+
   @Test(arguments: [
     "identity export alice@example.org/desk >/dev/full", "identity list >/dev/full", "identity list >&-",
     "--help >/dev/full", "--version >&-", "identity show alice@example.org/desk >&-",
