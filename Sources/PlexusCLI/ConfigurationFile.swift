@@ -72,8 +72,13 @@ extension PlexusOptions {
       }
       // One by one, so that the message can tell the line.
       do { _ = try PlexusOptions.parse(argument) } catch {
+        let isOption = entry.value.isEmpty && (try? PlexusOptions.parse(["--\(entry.name)=value"])) != nil
         throw CommandFailure(
-          .configuration, "\(path), line \(entry.line): \"\(entry.name)\" is no option of plexus; see plexus --help")
+          .configuration,
+          "\(path), line \(entry.line): "
+            + (isOption
+              ? "the value of \"\(entry.name)\" is empty; give it one, or take the line out"
+              : "\"\(entry.name)\" is no option of plexus; see plexus --help"))
       }
       arguments += argument
     }

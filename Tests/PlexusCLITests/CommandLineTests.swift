@@ -16,6 +16,8 @@ import Testing
     }
     #expect(try plexus("--version").output.hasPrefix("plexus 0."))
     #expect(try plexus("identity", "--help").status == 0)
+    #expect(try plexus("ssh", "--version").output.hasPrefix("plexus 0."))
+    #expect(try plexus("ssh", "--help").output.contains("OWNER/PIN"))
   }
 
   @Test(
@@ -27,7 +29,7 @@ import Testing
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "new", "eve"], 64, "eve"),
-      (["identity", "frob"], 64, "frob"),
+      (["identity", "frob"], 64, "frob"), (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
     ] as [([String], Int32, String)])
   func aFailureIsOneLineThatNamesItsCause(arguments: [String], status: Int32, cause: String) throws {
     try withFolder { folder in
@@ -97,7 +99,8 @@ import Testing
       #expect(open.status == 0 && open.output.contains("warning: ") && open.output.contains("chmod 600"))
       try "nothing".write(toFile: key, atomically: true, encoding: .utf8)
       let broken = try plexus(["identity", "list"], in: folder)
-      #expect(broken.output.hasPrefix("own   alice@example.org/desk  unusable: ") && broken.output.contains("private.key"))
+      #expect(
+        broken.output.hasPrefix("own   alice@example.org/desk  unusable: ") && broken.output.contains("private.key"))
     }
   }
 

@@ -131,6 +131,16 @@ import Testing
     }
   }
 
+  @Test func anEmptyValueInTheConfigurationFileIsSaidToBeEmpty() throws {
+    try withConfiguration("stun-server = 192.0.2.7\napp-id =") { file in
+      #expect {
+        try settings(Self.invite + ["--config", file])
+      } throws: {
+        "\($0)".contains("line 2") && "\($0)".contains("empty")
+      }
+    }
+  }
+
   @Test(
     arguments: [
       (["--stun-client=nowhere"], "--stun-client"), (["--punch-hops=0"], "--punch-hops"),
@@ -290,5 +300,15 @@ extension Settings {
     #expect(rest == ["-v", "uptime"])
     #expect(SSHCommand.alias(of: peer) == "plexus-bob_b.example_lab")
     #expect(throws: CommandFailure.self) { _ = try SSHCommand.split(["--config", "file"]) }
+  }
+
+  @Test(
+    arguments: [
+      (["--confg", "file", "bob@b.example/lab"], "--confg"), (["bob/b.example/lab"], "OWNER/PIN"),
+      (["--config", "file", "bob"], "OWNER/PIN"), (["-v", "bob@b.example/lab"], "-v"),
+      (["--config"], "--config has no value"), (["--config", "file"], "no peer is named"), ([], "no peer is named"),
+    ])
+  func whatKeepsSSHFromItsPeerIsNamed(words: [String], problem: String) {
+    #expect { try SSHCommand.split(words) } throws: { "\($0)".contains(problem) }
   }
 }
