@@ -58,8 +58,14 @@ struct Settings {
   }
 
   static func application(_ options: PlexusOptions) throws(CommandFailure) -> String {
-    guard let application = options.appID, (1...255).contains(application.utf8.count) else {
-      throw missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
+    let maximum = 255
+    guard let application = options.appID, !application.isEmpty else {
+      throw missing("app-id", "give the application a name of 1 to \(maximum) bytes, the same on both sides")
+    }
+    guard application.utf8.count <= maximum else {
+      throw CommandFailure(
+        .usage,
+        "--app-id is \(application.utf8.count) bytes long; choose a name of \(maximum) at most, the same on both sides")
     }
     return application
   }

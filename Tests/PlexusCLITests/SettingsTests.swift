@@ -143,6 +143,7 @@ import Testing
 
   @Test(
     arguments: [
+      (["--app-id=\(String(repeating: "x", count: 256))"], "256 bytes"),
       (["--stun-client=nowhere"], "--stun-client"), (["--punch-hops=0"], "--punch-hops"),
       (["--punch-hops=256"], "--punch-hops"),
       (["--dht-port=x"], "--dht-port"), (["--dht-network=-1"], "--dht-network"), (["--log-level=loud"], "--log-level"),
