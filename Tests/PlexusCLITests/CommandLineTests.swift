@@ -29,7 +29,8 @@ import Testing
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "new", "eve"], 64, "eve"),
-      (["identity", "frob"], 64, "frob"), (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
+      (["identity", "frob"], 64, "frob"), (["serve", "--address=192.0.2.1"], 64, "none to have them found"),
+      (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
     ] as [([String], Int32, String)])
   func aFailureIsOneLineThatNamesItsCause(arguments: [String], status: Int32, cause: String) throws {
     try withFolder { folder in
