@@ -28,7 +28,9 @@ import Testing
       (passage + ["--log-file=/no/such/folder/log"], 73, "/no/such/folder/log"),
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
-      (["identity", "new", "eve"], 64, "eve"),
+      (["identity", "new", "eve"], 64, "eve"), (["identity", "import", "/no/such/file"], 66, "/no/such/file"),
+      (["identity", "new", "a/b", "--bits=1024"], 64, "1024"), (["identity", "new", "a/b", "--days=0"], 64, "0 days"),
+      (["identity", "new", "a/b", "--app-repo=/no/such/folder"], 73, "/no/such/folder"),
       (["identity", "frob"], 64, "frob"), (["serve", "--address=192.0.2.1"], 64, "none to have them found"),
       (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
     ] as [([String], Int32, String)])
@@ -55,6 +57,9 @@ import Testing
       try exported.output.write(toFile: "\(folder)/alice.crt", atomically: true, encoding: .utf8)
       let imported = try plexus(["identity", "import", "alice.crt", "--app-repo=bobs"], in: folder)
       #expect(imported.status == 0 && imported.output.contains("alice@example.org/desk"), "\(imported.errors)")
+
+      let nowhere = ["identity", "export", "alice@example.org/desk", "--app-repo=alices", "--output=/no/such/file"]
+      #expect(try plexus(nowhere, in: folder).status == 73)
 
       let listed = try plexus(["identity", "list", "--app-repo=bobs"], in: folder).output
       #expect(listed.contains("peer  alice@example.org/desk") && listed.contains("own   bob@example.org/lab"))
