@@ -31,6 +31,9 @@ import Testing
       (["identity", "new", "eve"], 64, "eve"), (["identity", "import", "/no/such/file"], 66, "/no/such/file"),
       (["identity", "new", "a/b", "--bits=1024"], 64, "1024"), (["identity", "new", "a/b", "--days=0"], 64, "0 days"),
       (["identity", "new", "a/b", "--app-repo=/no/such/folder"], 73, "/no/such/folder"),
+      (["serve", "--frob"], 64, "see plexus serve --help"), (["help", "nope"], 64, "nope"),
+      (["identity", "new", "a/b", "--frob"], 64, "see plexus identity new --help"),
+      (["help", "identity", "nope"], 64, "see plexus identity --help"),
       (["identity", "frob"], 64, "frob"), (["serve", "--address=192.0.2.1"], 64, "none to have them found"),
       (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
     ] as [([String], Int32, String)])
@@ -107,6 +110,11 @@ import Testing
       let broken = try plexus(["identity", "list"], in: folder)
       #expect(
         broken.output.hasPrefix("own   alice@example.org/desk  unusable: ") && broken.output.contains("private.key"))
+      try FileManager.default.removeItem(atPath: key)
+      try FileManager.default.createDirectory(atPath: key, withIntermediateDirectories: false)
+      let folderForKey = try plexus(["identity", "show", "alice@example.org/desk"], in: folder)
+      #expect(
+        folderForKey.status == 66 && folderForKey.errors.contains("no regular file; a private key has to be in one"))
     }
   }
 
