@@ -41,7 +41,7 @@ struct Settings {
     repositoryPath = options.appRepo ?? "."
     host = try options.hostInfo.map(IdentityName.init)
     role = try Self.role(options)
-    work = try Self.work(options)
+    work = try Self.work(options, environment)
     showsStatus = options.status
     logLevel =
       try Self.value(options.logLevel, of: "log-level", "fatal, error, warning, info, debug or trace") {
@@ -78,7 +78,7 @@ struct Settings {
     return .inviting(try IdentityName(peer))
   }
 
-  private static func work(_ options: PlexusOptions) throws -> Work {
+  private static func work(_ options: PlexusOptions, _ environment: Environment) throws -> Work {
     let chosen = [
       options.execCommand.map { _ in "--exec-command" }, options.export.isEmpty ? nil : "--export",
       options.imports.isEmpty ? nil : "--import", options.stdio ? "--stdio" : nil,
@@ -110,10 +110,11 @@ struct Settings {
       throw missing(
         "exec-command", "name the program to run when the passage is made, or a service to --export or --import")
     }
-    return .payload(
-      try Payload(
-        command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
-        log: options.execLog, environment: options.execEnv ?? ""))
+    let payload = try Payload(
+      command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
+      log: options.execLog, environment: options.execEnv ?? "")
+    try PayloadProgram.check(command, in: options.execPwd, path: environment.variables["PATH"])
+    return .payload(payload)
   }
 
   static func missing(_ option: String, _ advice: String) -> CommandFailure {

@@ -74,6 +74,20 @@ import Testing
     }
   }
 
+  @Test func aPayloadThatIsNotThereIsToldAtOnce() throws {
+    for command in ["/no/such/program", "no-such-program", "/etc/passwd", "/etc"] {
+      #expect {
+        try settings(Self.invite + ["--exec-command", command])
+      } throws: { error in
+        (error as? CommandFailure)?.status == .noInput && "\(error)".contains(command)
+      }
+    }
+    // Only the passage tells.
+    for words in [["--exec-command=/programs/%peerpin%"], ["--exec-command=./here", "--exec-pwd=/somewhere"]] {
+      #expect(try settings(Self.invite + words).payload != nil)
+    }
+  }
+
   @Test func argumentsThatLookLikeOptionsReachThePayload() throws {
     let settings = try settings(Self.invite + ["--exec-args", "-c 'echo %secret%'"])
     #expect(settings.payload?.arguments == ["-c", "echo %secret%"])
