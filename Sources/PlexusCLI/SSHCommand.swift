@@ -20,9 +20,10 @@ struct SSHCommand: AsyncParsableCommand {
   func run() async throws {
     let (options, peer, rest) = try Self.split(words)
     // What is wrong with them is better said before ssh says that its proxy failed.
-    _ = try Settings(
+    let settings = try Settings(
       PlexusOptions.parse(options + ["--peer-info", peer.description, "--stdio"]).addingConfigurationFile(),
       environment: .current)
+    try settings.configuration.email?.checkFiles()
     let program = pathOfThisProgram() ?? CommandLine.arguments[0]
     let proxy = ([program] + options + ["--peer-info", peer.description, "--stdio"]).map(shellQuoted)
       .joined(separator: " ")

@@ -8,6 +8,8 @@ import Testing
     "--app-id=demo", "--peer-info=bob@example.org/lab", "--stun-server=127.0.0.1:9", "--exec-command=true",
   ]
 
+  private static let email = ["--email-smtps=127.0.0.1:9", "--email-imaps=127.0.0.1:9", "--email-login=alice"]
+
   @Test func helpAndVersionAreNoErrors() throws {
     let help = try plexus("--help")
     #expect(help.status == 0 && help.errors.isEmpty)
@@ -25,6 +27,9 @@ import Testing
       (["--no-such-option"], 64, "--no-such-option"), ([], 64, "--app-id"), (["nonsense"], 64, "nonsense"),
       (passage + ["--punch-hops=300"], 64, "--punch-hops"), (passage + ["--config=/no/such/file"], 66, "/no/such/file"),
       (passage + ["--app-repo=/no/such/folder"], 78, "/no/such/folder"),
+      (passage + email + ["--email-password=x", "--email-ca=/no/such/ca"], 66, "/no/such/ca"),
+      (passage + email + ["--email-password-file=/no/such/file"], 66, "--email-password-file"),
+      (passage + email + ["--email-password=x", "--email-cert=/dev/null"], 64, "--email-key"),
       (passage + ["--log-file=/no/such/folder/log"], 73, "/no/such/folder/log"),
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
