@@ -23,6 +23,10 @@ extension PlexusOptions {
       (merged.export, merged.imports) = (fromFile.export, fromFile.imports)
     } else {
       fromFile.execCommand = nil
+      if self.execCommand == nil {
+        // What the file says of the program's start goes with it.
+        (fromFile.execArgs, fromFile.execPwd, fromFile.execLog, fromFile.execEnv) = (nil, nil, nil, nil)
+      }
     }
     merged.stunServer = self.stunServer.isEmpty ? fromFile.stunServer : self.stunServer
     merged.dhtBootstrap = self.dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : self.dhtBootstrap

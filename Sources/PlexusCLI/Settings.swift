@@ -87,6 +87,9 @@ struct Settings {
       throw CommandFailure(
         .usage, "\(chosen.joined(separator: " and ")) exclude each other; choose one, or run plexus twice")
     }
+    if let alone = options.programOption, let purpose = chosen.first, options.execCommand == nil {
+      throw CommandFailure(.usage, "\(alone) is for the program of --exec-command, not for \(purpose); leave it out")
+    }
     if options.stdio {
       guard !options.accept else {
         throw CommandFailure(
@@ -95,16 +98,18 @@ struct Settings {
       return .standardStreams
     }
     if !options.export.isEmpty {
-      return .exporting(
-        try options.export.compactMap {
-          try value($0, of: "export", "[NAME=]HOST:PORT, with /udp for UDP", ExportedService.init)
-        })
+      let services: [ExportedService] = try options.export.compactMap {
+        try value($0, of: "export", "[NAME=]HOST:PORT, with /udp for UDP", ExportedService.init)
+      }
+      try requireDistinct(services)
+      return .exporting(services)
     }
     if !options.imports.isEmpty {
-      return .importing(
-        try options.imports.compactMap {
-          try value($0, of: "import", "[HOST:]PORT[=NAME], with /udp for UDP", ImportedService.init)
-        })
+      let services: [ImportedService] = try options.imports.compactMap {
+        try value($0, of: "import", "[HOST:]PORT[=NAME], with /udp for UDP", ImportedService.init)
+      }
+      try requireDistinct(services)
+      return .importing(services)
     }
     guard let command = options.execCommand else {
       throw missing(
@@ -143,6 +148,17 @@ struct Settings {
     }
     guard !hosts.isEmpty else { throw CommandFailure(.usage, "--\(option) is empty: name at least one host[:port]") }
     return hosts
+  }
+}
+
+extension PlexusOptions {
+  /// The first option given that says how a program is started.
+  fileprivate var programOption: String? {
+    let given = [
+      ("--exec-args", self.execArgs), ("--exec-pwd", self.execPwd), ("--exec-log", self.execLog),
+      ("--exec-env", self.execEnv),
+    ]
+    return given.first { $0.1 != nil }?.0
   }
 }
 

@@ -319,6 +319,41 @@ extension Settings {
 
   @Test(
     arguments: [
+      (["--export=a=127.0.0.1:1", "--export=a=127.0.0.1:2"], "same name"),
+      (["--export=127.0.0.1:1", "--export=127.0.0.1:2"], "without a name"),
+      (["--import=2222=a", "--import=127.0.0.1:2222=b"], "same port"),
+      (["--export=127.0.0.1:1", "--exec-args=x"], "--exec-args"), (["--stdio", "--exec-log=x"], "--exec-log"),
+    ])
+  func servicesThatConflictAreRefused(words: [String], problem: String) {
+    #expect {
+      try settings(words)
+    } throws: { error in
+      (error as? CommandFailure)?.status == .usage && "\(error)".contains(problem)
+    }
+  }
+
+  @Test func servicesThatDifferAreTaken() throws {
+    let pairs = [
+      ["--export=127.0.0.1:1", "--export=127.0.0.1:1/udp"], ["--import=0=a", "--import=0=b"],
+      ["--import=127.0.0.1:2222", "--import=[::1]:2222"], ["--import=2222=a", "--import=2222=a/udp"],
+    ]
+    for words in pairs { _ = try settings(words) }
+    try withConfiguration("exec-command = true\nexec-args = x") { file in
+      guard case .importing = try settings(["--import=2222", "--config", file]).work else {
+        throw CommandFailure(.usage, "not importing")
+      }
+    }
+  }
+
+  @Test func theLogNamesThePortThatWasFound() throws {
+    let any = try #require(ImportedService("0=ssh"))
+    #expect(any.listening(on: 34567).description == "127.0.0.1:34567=ssh")
+    let fixed = try #require(ImportedService("localhost:2222"))
+    #expect(fixed.listening(on: 2222).description == "localhost:2222")
+  }
+
+  @Test(
+    arguments: [
       (["--confg", "file", "bob@b.example/lab"], "--confg"), (["bob/b.example/lab"], "OWNER/PIN"),
       (["--config", "file", "bob"], "OWNER/PIN"), (["-v", "bob@b.example/lab"], "-v"),
       (["--config"], "--config has no value"), (["--config", "file"], "no peer is named"), ([], "no peer is named"),
