@@ -346,8 +346,8 @@ extension Settings {
   }
 
   @Test func theLogNamesThePortThatWasFound() throws {
-    let any = try #require(ImportedService("0=ssh"))
-    #expect(any.listening(on: 34567).description == "127.0.0.1:34567=ssh")
+    let free = try #require(ImportedService("0=ssh"))
+    #expect(free.listening(on: 34567).description == "127.0.0.1:34567=ssh")
     let fixed = try #require(ImportedService("localhost:2222"))
     #expect(fixed.listening(on: 2222).description == "localhost:2222")
   }
