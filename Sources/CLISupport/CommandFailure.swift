@@ -38,6 +38,20 @@ public struct CommandFailure: Error, Sendable, CustomStringConvertible {
 
 /// Writes one line to standard error, whatever is inside `text`.
 public func writeLineToStandardError(_ text: String) {
-  let line = text.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n"
-  _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+  var rest = Array((fitForATerminal(text) + "\n").utf8)[...]
+  while !rest.isEmpty {
+    let written = rest.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    if written < 0, errno == EINTR { continue }
+    guard written > 0 else { return }
+    rest = rest.dropFirst(written)
+  }
+}
+
+/// `text` as one line that a terminal shows and does not obey: a file's name may hold any control character.
+func fitForATerminal(_ text: String) -> String {
+  var line = ""
+  for scalar in text.split(whereSeparator: \.isNewline).joined(separator: " ").unicodeScalars {
+    line += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
+  }
+  return line
 }

@@ -31,6 +31,10 @@ public struct INIFile: Equatable, Sendable {
   /// - Throws: ``INIError`` with the number of the line that is neither a setting, a section, a comment nor empty.
   public init(parsing text: String) throws(INIError) {
     guard text.utf8.count <= Self.maximumBytes else { throw INIError(line: 1, problem: "the file is too large") }
+    var scalars = text.unicodeScalars[...]
+    // Editors of other systems begin a file with a byte order mark, which is no part of the first name.
+    if scalars.first == "\u{FEFF}" { scalars.removeFirst() }
+    let text = Substring(scalars)
     var entries: [Entry] = []
     var prefix = ""
     // `isNewline` takes CR LF as one character, so that files from other systems read the same.

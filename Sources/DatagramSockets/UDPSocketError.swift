@@ -25,6 +25,8 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
   public var description: String
   /// The kernel's words alone, where a kernel refused a send.
   public var reason: String?
+  /// What could not be bound, where it was that.
+  public var local: Endpoint?
 
   init(bindingTo local: Endpoint, errno: CInt) {
     switch errno {
@@ -45,6 +47,7 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
     default:
       self.init(code: .other, description: "cannot bind UDP \(local): \(Self.text(errno))")
     }
+    self.local = local
   }
 
   init(sendingTo destination: Endpoint, from local: Endpoint) {
@@ -67,5 +70,6 @@ public struct UDPSocketError: Error, Sendable, CustomStringConvertible {
     self.code = code
     self.description = description
     self.reason = reason
+    local = nil
   }
 }

@@ -47,7 +47,7 @@ extension ApplicationRepository {
   /// Makes a new identity: an RSA key and a self-signed certificate.
   ///
   /// Takes from a tenth of a second to several seconds of processor time, depending on the size of the key.
-  /// - Throws: ``IdentityError``: `alreadyExists`, `badOption`, `fileUnusable`.
+  /// - Throws: ``IdentityError``: `alreadyExists`, `badOption`, `fileNotWritable`.
   public func create(
     _ name: IdentityName, options: NewIdentityOptions = NewIdentityOptions(), at date: Date = Date()
   ) throws -> OwnIdentity {

@@ -62,7 +62,7 @@ public struct ApplicationRepository: Sendable {
       throw IdentityError(
         .notOwn, "\(name) has no private key here, so it is a peer's; name an identity of your own")
     } catch {
-      throw error.error(path: path)
+      throw error.error(path: path, content: "private key")
     }
     return OwnIdentity(
       identity: identity,

@@ -33,7 +33,10 @@ enum CertificateText {
       throw IdentityError(
         .notACertificate, "the certificate in \(source) breaks off before its END line; get the whole file")
     }
-    throw IdentityError(.notACertificate, "\(source) holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    throw IdentityError(
+      .notACertificate,
+      "\(source) holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); "
+        + "ask its owner for the output of `plexus identity export`")
   }
 
   /// The PEM text of a certificate, ending with a line end.

@@ -10,8 +10,10 @@ public struct IdentityError: Error, Hashable, Sendable, CustomStringConvertible 
     case unknownIdentity
     /// The identity has no private key, so it is a peer's and not one's own.
     case notOwn
-    /// A file cannot be read or written, or is no regular file.
+    /// A file cannot be read, or is no regular file.
     case fileUnusable
+    /// A file or folder cannot be written or made.
+    case fileNotWritable
     /// A file holds more than an identity file may.
     case fileTooLarge
     /// A file holds no certificate, or one that cannot be parsed.

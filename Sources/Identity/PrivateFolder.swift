@@ -49,6 +49,7 @@ enum PrivateFolder {
   /// The sentence for the system call that just failed.
   static func failure(writing path: String) -> IdentityError {
     let code = errno
-    return IdentityError(.fileUnusable, "cannot write \(path): \(systemMessage(code))")
+    let advice = code == EEXIST ? "choose another name, or remove it" : "mend that, or choose another place"
+    return IdentityError(.fileNotWritable, "cannot write \(path): \(systemMessage(code)); \(advice)")
   }
 }

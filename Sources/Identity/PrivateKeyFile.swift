@@ -23,8 +23,8 @@ enum PrivateKeyFile {
     } catch {
       throw IdentityError(
         .badPrivateKey,
-        "\(path) holds no RSA private key of \(PeerIdentity.minimumKeyBits) bits or more in PEM form (PKCS#8 or PKCS#1)"
-      )
+        "\(path) holds no RSA private key of \(PeerIdentity.minimumKeyBits) bits or more in PEM form (PKCS#8 or PKCS#1); "
+          + "restore it, or make another identity with `plexus identity new`")
     }
     let publicKey = try Certificate(der: certificate, source: path).publicKey
     guard publicKey == Certificate.PublicKey(key.publicKey) else {

@@ -47,15 +47,18 @@ extension SmallFile.Failure {
     self = code == ENOENT || code == ENOTDIR ? .missing : .system(code)
   }
 
-  /// The sentence for the file at `path`.
-  func error(path: String) -> IdentityError {
+  /// The sentence for the file at `path`, which should have held a certificate or a private key.
+  func error(path: String, content: String = "certificate") -> IdentityError {
     switch self {
-    case .missing: IdentityError(.fileUnusable, "there is no file \(path)")
-    case .notRegular: IdentityError(.fileUnusable, "\(path) is no regular file; give the certificate's file")
+    case .missing: IdentityError(.fileUnusable, "there is no file \(path); check its path")
+    case .notRegular:
+      IdentityError(.fileUnusable, "\(path) is no regular file; a \(content) has to be in one")
     case .tooLarge:
       IdentityError(
-        .fileTooLarge, "\(path) holds more than \(SmallFile.maximumSize / 1024) KiB, which no certificate does")
-    case .system(let code): IdentityError(.fileUnusable, "cannot read \(path): \(systemMessage(code))")
+        .fileTooLarge,
+        "\(path) holds more than \(SmallFile.maximumSize / 1024) KiB, which no \(content) does; use another file")
+    case .system(let code):
+      IdentityError(.fileUnusable, "cannot read \(path): \(systemMessage(code)); mend that, or use another file")
     }
   }
 }

@@ -71,7 +71,7 @@ extension PlexusError.Code {
     case .unusableKey, .unusableAddress: self = .unusableIdentity
     case .rejected: self = .rendezvousUnreachable
     case .unanswered: self = .unanswered
-    case .stateUnusable: self = .unreadableFile
+    case .stateUnusable: self = .unwritableFile
     case .notRunning, .cannotStart: self = .other
     }
   }

@@ -6,8 +6,10 @@ public struct PlexusError: Error, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable, CaseIterable {
     /// An option is missing, unknown, or has a value that does not fit.
     case invalidOption
-    /// A file or folder is missing or cannot be read or written.
+    /// A file or folder is missing or cannot be read.
     case unreadableFile
+    /// A file or folder cannot be written, such as those that keep what is remembered.
+    case unwritableFile
     /// The application repository holds no such peer.
     case unknownPeer
     /// A certificate or private key is there but cannot be used.

@@ -9,9 +9,23 @@ extension CommandFailure {
     switch error {
     case let error as CommandFailure: self = error
     case let error as PlexusError: self.init(error.code.status, error.description)
-    case let error as IdentityError: self.init(error.code == .badName ? .usage : .configuration, error.description)
+    case let error as IdentityError: self.init(error.code.status, error.description)
     case let error as WormholeError: self.init(error.code == .notListening ? .system : .unavailable, error.description)
     default: return nil
+    }
+  }
+}
+
+extension IdentityError.Code {
+  fileprivate var status: CommandFailure.Status {
+    switch self {
+    case .badName, .badOption: .usage
+    case .fileUnusable: .noInput
+    case .fileNotWritable: .cannotCreate
+    case .repositoryUnusable, .unknownIdentity, .notOwn, .fileTooLarge, .notACertificate,
+      .privateKeyInsteadOfCertificate,
+      .unsupportedKey, .expired, .notYetValid, .badPrivateKey, .keyMismatch, .alreadyExists:
+      .configuration
     }
   }
 }
@@ -21,6 +35,7 @@ extension PlexusError.Code {
     switch self {
     case .invalidOption: .usage
     case .unreadableFile: .noInput
+    case .unwritableFile: .cannotCreate
     case .unknownPeer, .unusableIdentity: .configuration
     case .noSTUNAnswer, .symmetricNAT, .rendezvousUnreachable, .unanswered, .declined, .peerNotReached, .busy,
       .notSecure, .notAuthenticated, .streamBroken:

@@ -23,6 +23,10 @@ extension PlexusOptions {
       (merged.export, merged.imports) = (fromFile.export, fromFile.imports)
     } else {
       fromFile.execCommand = nil
+      if self.execCommand == nil {
+        // What the file says of the program's start goes with it.
+        (fromFile.execArgs, fromFile.execPwd, fromFile.execLog, fromFile.execEnv) = (nil, nil, nil, nil)
+      }
     }
     merged.stunServer = self.stunServer.isEmpty ? fromFile.stunServer : self.stunServer
     merged.dhtBootstrap = self.dhtBootstrap.isEmpty ? fromFile.dhtBootstrap : self.dhtBootstrap
@@ -72,8 +76,13 @@ extension PlexusOptions {
       }
       // One by one, so that the message can tell the line.
       do { _ = try PlexusOptions.parse(argument) } catch {
+        let isOption = entry.value.isEmpty && (try? PlexusOptions.parse(["--\(entry.name)=value"])) != nil
         throw CommandFailure(
-          .configuration, "\(path), line \(entry.line): \"\(entry.name)\" is no option of plexus; see plexus --help")
+          .configuration,
+          "\(path), line \(entry.line): "
+            + (isOption
+              ? "the value of \"\(entry.name)\" is empty; give it one, or take the line out"
+              : "\"\(entry.name)\" is no option of plexus; see plexus --help"))
       }
       arguments += argument
     }

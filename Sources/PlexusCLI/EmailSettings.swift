@@ -1,4 +1,5 @@
 import CLISupport
+import LibC
 import RendezvousEmail
 
 extension EmailConfiguration {
@@ -26,9 +27,27 @@ extension EmailConfiguration {
     {
       authentication = method
     }
+    guard (options.emailCert == nil) == (options.emailKey == nil) else {
+      throw options.emailCert == nil
+        ? Settings.missing("email-cert", "name the client certificate that --email-key belongs to, or leave both out")
+        : Settings.missing("email-key", "name the private key of --email-cert, or leave both out")
+    }
     authorityFile = options.emailCa
     certificateFile = options.emailCert
     keyFile = options.emailKey
+  }
+
+  /// Finds out before anybody is asked whether the files can be read. What is in them is seen when they are used.
+  ///
+  /// - Throws: ``CommandFailure`` (`noInput`) that names the option.
+  func checkFiles() throws(CommandFailure) {
+    var files = [("email-ca", authorityFile), ("email-cert", certificateFile), ("email-key", keyFile)]
+    if case .file(let path) = password { files.append(("email-password-file", path)) }
+    for (option, file) in files {
+      guard let file, access(file, R_OK) != 0 else { continue }
+      throw CommandFailure(
+        .noInput, "cannot read \(file): \(String(cString: strerror(errno))); mend that, or name another by --\(option)")
+    }
   }
 
   /// The variable that holds the password where no option does.

@@ -14,6 +14,7 @@ struct PassageRun {
 
   init(_ settings: Settings) throws {
     self.settings = settings
+    try settings.configuration.email?.checkFiles()
     log = try ConsoleLog(path: settings.logFile)
     logger = log.logger(label: "plexus", level: settings.logLevel)
   }

@@ -81,7 +81,6 @@ struct WholeCommand: ParsableCommand {
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
 @main enum PlexusMain {
   static func main() async {
-    reserveStandardDescriptors()
     // Not one tree of commands: a root's options would swallow those of the same name behind a subcommand.
     let arguments = Array(CommandLine.arguments.dropFirst())
     let root: any ParsableCommand.Type =
@@ -92,7 +91,10 @@ struct WholeCommand: ParsableCommand {
         ToolsCommand.self
       default: PassageCommand.self
       }
+    reserveStandardDescriptors(isOutputNeeded: isForItsOutput(arguments))
+    var status: Int32 = 0
     do {
+      try checkHelp(arguments)
       var command = try root.parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -100,11 +102,50 @@ struct WholeCommand: ParsableCommand {
         try command.run()
       }
     } catch {
-      exit(report(error, of: root))
+      status = report(error, of: root, arguments)
+    }
+    // Above 1 a failure has had its line already; 1 is the doctor's verdict, which was printed.
+    if status <= 1, let failure = failureOfStandardOutput() {
+      writeLineToStandardError("plexus: \(failure)")
+      status = failure.status.rawValue
+    }
+    exit(status)
+  }
+
+  /// Whether a run is of no use to whoever cannot read what it prints, unlike a passage or a server.
+  private static func isForItsOutput(_ arguments: [String]) -> Bool {
+    switch arguments.first {
+    case "identity", "explore", "doctor", "help", "--generate-completion-script", "--experimental-dump-help": true
+    case "--help", "-h", "--version": true
+    default: false
     }
   }
 
-  private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
+  /// The program and those of its subcommands that the first words name.
+  private static func command(of words: [String]) -> [String] {
+    var names = ["plexus"]
+    var subcommands = ToolsCommand.configuration.subcommands
+    for word in words {
+      guard let next = subcommands.first(where: { $0.configuration.commandName == word }) else { break }
+      names.append(word)
+      subcommands = next.configuration.subcommands
+    }
+    return names
+  }
+
+  /// The parser takes `plexus help nonsense` for `plexus help`.
+  private static func checkHelp(_ arguments: [String]) throws(CommandFailure) {
+    guard arguments.first == "help" else { return }
+    let words = Array(arguments.dropFirst().prefix { !$0.hasPrefix("-") })
+    let command = command(of: words)
+    guard command.count <= words.count else { return }
+    let name = command.joined(separator: " ")
+    throw CommandFailure(.usage, "\(name) has no subcommand \(words[command.count - 1]); see \(name) --help")
+  }
+
+  private static func report(
+    _ error: any Error, of root: any ParsableCommand.Type, _ arguments: [String]
+  ) -> Int32 {
     if let failure = CommandFailure(describing: error) {
       writeLineToStandardError("plexus: \(failure)")
       return failure.status.rawValue
@@ -119,7 +160,9 @@ struct WholeCommand: ParsableCommand {
     }
     // The first line is the error, the rest is usage that --help shows, too.
     let message = root.message(for: error)
-    if !message.isEmpty { writeLineToStandardError("plexus: \(message); see plexus --help") }
+    if !message.isEmpty {
+      writeLineToStandardError("plexus: \(message); see \(command(of: arguments).joined(separator: " ")) --help")
+    }
     return code.rawValue
   }
 }

@@ -18,12 +18,12 @@ struct SSHCommand: AsyncParsableCommand {
   var words: [String] = []
 
   func run() async throws {
-    if words.first == "--help" || words.first == "-h" || words.isEmpty { throw CleanExit.helpRequest(Self.self) }
     let (options, peer, rest) = try Self.split(words)
     // What is wrong with them is better said before ssh says that its proxy failed.
-    _ = try Settings(
+    let settings = try Settings(
       PlexusOptions.parse(options + ["--peer-info", peer.description, "--stdio"]).addingConfigurationFile(),
       environment: .current)
+    try settings.configuration.email?.checkFiles()
     let program = pathOfThisProgram() ?? CommandLine.arguments[0]
     let proxy = ([program] + options + ["--peer-info", peer.description, "--stdio"]).map(shellQuoted)
       .joined(separator: " ")
@@ -37,16 +37,45 @@ struct SSHCommand: AsyncParsableCommand {
   }
 
   /// The peer is the first word that names one and before which there are whole options.
-  static func split(
-    _ words: [String]
-  ) throws(CommandFailure) -> (options: [String], peer: IdentityName, rest: [String]) {
+  ///
+  /// - Throws: ``CommandFailure`` about the word that is neither; `CleanExit` where it asks for help or the version.
+  static func split(_ words: [String]) throws -> (options: [String], peer: IdentityName, rest: [String]) {
     for index in words.indices {
-      guard let peer = try? IdentityName(words[index]), (try? PlexusOptions.parse(Array(words[..<index]))) != nil
-      else { continue }
-      return (Array(words[..<index]), peer, Array(words[(index + 1)...]))
+      let options = Array(words[..<index])
+      guard areOptions(options) else {
+        // Where one more word makes it whole, that one is an option's value.
+        if areOptions(options + ["value"]) { continue }
+        break
+      }
+      guard let peer = try? IdentityName(words[index]) else { continue }
+      return (options, peer, Array(words[(index + 1)...]))
     }
-    throw CommandFailure(
-      .usage, "no peer is named; write plexus ssh [OPTIONS] OWNER/PIN [SSH ARGUMENTS], and see plexus ssh --help")
+    throw complaint(about: words)
+  }
+
+  private static func areOptions(_ words: [String]) -> Bool { (try? PlexusOptions.parse(words)) != nil }
+
+  /// What to say of words among which there is no peer.
+  private static func complaint(about words: [String]) -> any Error {
+    let advice = "write plexus ssh [OPTIONS] OWNER/PIN [SSH ARGUMENTS], and see plexus ssh --help"
+    for index in words.indices {
+      let start = Array(words[...index])
+      guard !areOptions(start), !areOptions(start + ["value"]) else { continue }
+      switch words[index] {
+      case "--help", "-h": return CleanExit.helpRequest(Self.self)
+      case "--version": return CleanExit.message(PassageCommand.configuration.version)
+      case let word where word.hasPrefix("-"):
+        do { _ = try PlexusOptions.parse(start) } catch {
+          return CommandFailure(.usage, "\(PlexusOptions.message(for: error)); \(advice)")
+        }
+      case let word:
+        do { _ = try IdentityName(word) } catch { return error }
+      }
+    }
+    if !words.isEmpty, !areOptions(words) {
+      return CommandFailure(.usage, "\(words[words.count - 1]) has no value, and no peer is named; \(advice)")
+    }
+    return CommandFailure(.usage, "no peer is named; \(advice)")
   }
 
   /// The name under which ssh keeps the peer's host key: nothing in it may mean anything to ssh.

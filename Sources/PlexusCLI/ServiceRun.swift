@@ -21,7 +21,7 @@ struct ServiceRun: Sendable {
   func importServices(_ services: [ImportedService], on importer: WormholeImporter) async throws {
     for (service, address) in zip(services, importer.localAddresses) {
       logger.info(
-        "Listening for clients of \(service)",
+        "Listening for clients of \(service.listening(on: address.port))",
         metadata: ["event": "wormhole.listening", "port": "\(address.port ?? 0)"])
     }
     try await watching({ importer.status }) { try await plexus.import(importer, from: counterpart) }

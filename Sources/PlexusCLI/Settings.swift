@@ -41,7 +41,7 @@ struct Settings {
     repositoryPath = options.appRepo ?? "."
     host = try options.hostInfo.map(IdentityName.init)
     role = try Self.role(options)
-    work = try Self.work(options)
+    work = try Self.work(options, environment)
     showsStatus = options.status
     logLevel =
       try Self.value(options.logLevel, of: "log-level", "fatal, error, warning, info, debug or trace") {
@@ -58,8 +58,14 @@ struct Settings {
   }
 
   static func application(_ options: PlexusOptions) throws(CommandFailure) -> String {
-    guard let application = options.appID, (1...255).contains(application.utf8.count) else {
-      throw missing("app-id", "give the application a name of 1 to 255 bytes, the same on both sides")
+    let maximum = 255
+    guard let application = options.appID, !application.isEmpty else {
+      throw missing("app-id", "give the application a name of 1 to \(maximum) bytes, the same on both sides")
+    }
+    guard application.utf8.count <= maximum else {
+      throw CommandFailure(
+        .usage,
+        "--app-id is \(application.utf8.count) bytes long; choose a name of \(maximum) at most, the same on both sides")
     }
     return application
   }
@@ -72,7 +78,7 @@ struct Settings {
     return .inviting(try IdentityName(peer))
   }
 
-  private static func work(_ options: PlexusOptions) throws -> Work {
+  private static func work(_ options: PlexusOptions, _ environment: Environment) throws -> Work {
     let chosen = [
       options.execCommand.map { _ in "--exec-command" }, options.export.isEmpty ? nil : "--export",
       options.imports.isEmpty ? nil : "--import", options.stdio ? "--stdio" : nil,
@@ -80,6 +86,9 @@ struct Settings {
     guard chosen.count <= 1 else {
       throw CommandFailure(
         .usage, "\(chosen.joined(separator: " and ")) exclude each other; choose one, or run plexus twice")
+    }
+    if let alone = options.programOption, let purpose = chosen.first, options.execCommand == nil {
+      throw CommandFailure(.usage, "\(alone) is for the program of --exec-command, not for \(purpose); leave it out")
     }
     if options.stdio {
       guard !options.accept else {
@@ -89,25 +98,28 @@ struct Settings {
       return .standardStreams
     }
     if !options.export.isEmpty {
-      return .exporting(
-        try options.export.compactMap {
-          try value($0, of: "export", "[NAME=]HOST:PORT, with /udp for UDP", ExportedService.init)
-        })
+      let services: [ExportedService] = try options.export.compactMap {
+        try value($0, of: "export", "[NAME=]HOST:PORT, with /udp for UDP", ExportedService.init)
+      }
+      try requireDistinct(services)
+      return .exporting(services)
     }
     if !options.imports.isEmpty {
-      return .importing(
-        try options.imports.compactMap {
-          try value($0, of: "import", "[HOST:]PORT[=NAME], with /udp for UDP", ImportedService.init)
-        })
+      let services: [ImportedService] = try options.imports.compactMap {
+        try value($0, of: "import", "[HOST:]PORT[=NAME], with /udp for UDP", ImportedService.init)
+      }
+      try requireDistinct(services)
+      return .importing(services)
     }
     guard let command = options.execCommand else {
       throw missing(
         "exec-command", "name the program to run when the passage is made, or a service to --export or --import")
     }
-    return .payload(
-      try Payload(
-        command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
-        log: options.execLog, environment: options.execEnv ?? ""))
+    let payload = try Payload(
+      command: command, arguments: options.execArgs ?? Payload.defaultArguments, workingDirectory: options.execPwd,
+      log: options.execLog, environment: options.execEnv ?? "")
+    try PayloadProgram.check(command, in: options.execPwd, path: environment.variables["PATH"])
+    return .payload(payload)
   }
 
   static func missing(_ option: String, _ advice: String) -> CommandFailure {
@@ -136,6 +148,17 @@ struct Settings {
     }
     guard !hosts.isEmpty else { throw CommandFailure(.usage, "--\(option) is empty: name at least one host[:port]") }
     return hosts
+  }
+}
+
+extension PlexusOptions {
+  /// The first option given that says how a program is started.
+  fileprivate var programOption: String? {
+    let given = [
+      ("--exec-args", self.execArgs), ("--exec-pwd", self.execPwd), ("--exec-log", self.execLog),
+      ("--exec-env", self.execEnv),
+    ]
+    return given.first { $0.1 != nil }?.0
   }
 }
 

@@ -22,8 +22,14 @@ struct Settings: Sendable {
   /// - Throws: ``CommandFailure`` that names the option.
   init(_ options: WormholeOptions) throws(CommandFailure) {
     switch options.service.purpose {
-    case "export": purpose = .exporting(try Self.services(options.service.service, form: "[NAME=]ADDRESS:PORT[/udp]"))
-    case "import": purpose = .importing(try Self.services(options.service.service, form: "[ADDRESS:]PORT[=NAME][/udp]"))
+    case "export":
+      let services: [ExportedService] = try Self.services(options.service.service, form: "[NAME=]ADDRESS:PORT[/udp]")
+      try requireDistinct(services)
+      purpose = .exporting(services)
+    case "import":
+      let services: [ImportedService] = try Self.services(options.service.service, form: "[ADDRESS:]PORT[=NAME][/udp]")
+      try requireDistinct(services)
+      purpose = .importing(services)
     case let other?: throw CommandFailure(.usage, "--purpose is export or import, not \"\(other)\"")
     case nil:
       throw CommandFailure(.usage, "--purpose is missing: export where the service is, import where its clients are")

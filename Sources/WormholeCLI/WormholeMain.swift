@@ -31,7 +31,9 @@ struct WormholeCommand: AsyncParsableCommand {
 /// Runs the command line, and turns whatever is thrown into one line on standard error and an exit status.
 @main enum WormholeMain {
   static func main() async {
-    reserveStandardDescriptors()
+    reserveStandardDescriptors(
+      isOutputNeeded: ["--help", "-h", "--version"].contains(CommandLine.arguments.dropFirst().first))
+    var status: Int32 = 0
     do {
       var command = try WormholeCommand.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -40,8 +42,13 @@ struct WormholeCommand: AsyncParsableCommand {
         try command.run()
       }
     } catch {
-      exit(report(error))
+      status = report(error)
     }
+    if status == 0, let failure = failureOfStandardOutput() {
+      writeLineToStandardError("wormhole: \(failure)")
+      status = failure.status.rawValue
+    }
+    exit(status)
   }
 
   private static func report(_ error: any Error) -> Int32 {

@@ -41,7 +41,7 @@ struct WormholeRun: Sendable {
     let importer = try await WormholeImporter.listen(for: services, configuration: configuration, logger: logger)
     for (service, address) in zip(services, importer.localAddresses) {
       logger.info(
-        "Listening for clients of \(service)",
+        "Listening for clients of \(service.listening(on: address.port))",
         metadata: ["event": "wormhole.listening", "port": "\(address.port ?? 0)"])
     }
     let result: Result<Void, any Error>

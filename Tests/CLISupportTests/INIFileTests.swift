@@ -23,6 +23,10 @@ import Testing
     #expect(throws: INIError.self) { try INIFile(parsing: text) }
   }
 
+  @Test func aByteOrderMarkIsNoPartOfTheFirstName() throws {
+    #expect(try INIFile(parsing: "\u{FEFF}app-id = tunnel").entries.first?.name == "app-id")
+  }
+
   @Test func theLineNumberCountsFromOne() {
     #expect { try INIFile(parsing: "a = b\nbroken\n") } throws: { ($0 as? INIError)?.line == 2 }
   }

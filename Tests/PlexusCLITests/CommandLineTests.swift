@@ -8,6 +8,8 @@ import Testing
     "--app-id=demo", "--peer-info=bob@example.org/lab", "--stun-server=127.0.0.1:9", "--exec-command=true",
   ]
 
+  private static let email = ["--email-smtps=127.0.0.1:9", "--email-imaps=127.0.0.1:9", "--email-login=alice"]
+
   @Test func helpAndVersionAreNoErrors() throws {
     let help = try plexus("--help")
     #expect(help.status == 0 && help.errors.isEmpty)
@@ -16,6 +18,8 @@ import Testing
     }
     #expect(try plexus("--version").output.hasPrefix("plexus 0."))
     #expect(try plexus("identity", "--help").status == 0)
+    #expect(try plexus("ssh", "--version").output.hasPrefix("plexus 0."))
+    #expect(try plexus("ssh", "--help").output.contains("OWNER/PIN"))
   }
 
   @Test(
@@ -23,11 +27,20 @@ import Testing
       (["--no-such-option"], 64, "--no-such-option"), ([], 64, "--app-id"), (["nonsense"], 64, "nonsense"),
       (passage + ["--punch-hops=300"], 64, "--punch-hops"), (passage + ["--config=/no/such/file"], 66, "/no/such/file"),
       (passage + ["--app-repo=/no/such/folder"], 78, "/no/such/folder"),
+      (passage + email + ["--email-password=x", "--email-ca=/no/such/ca"], 66, "/no/such/ca"),
+      (passage + email + ["--email-password-file=/no/such/file"], 66, "--email-password-file"),
+      (passage + email + ["--email-password=x", "--email-cert=/dev/null"], 64, "--email-key"),
       (passage + ["--log-file=/no/such/folder/log"], 73, "/no/such/folder/log"),
       (passage + ["--host-info=eve@example.org/den"], 78, "eve@example.org/den"),
       (["identity", "show", "eve@example.org/den"], 78, "eve@example.org/den"),
-      (["identity", "new", "eve"], 64, "eve"),
-      (["identity", "frob"], 64, "frob"),
+      (["identity", "new", "eve"], 64, "eve"), (["identity", "import", "/no/such/file"], 66, "/no/such/file"),
+      (["identity", "new", "a/b", "--bits=1024"], 64, "1024"), (["identity", "new", "a/b", "--days=0"], 64, "0 days"),
+      (["identity", "new", "a/b", "--app-repo=/no/such/folder"], 73, "/no/such/folder"),
+      (["serve", "--frob"], 64, "see plexus serve --help"), (["help", "nope"], 64, "nope"),
+      (["identity", "new", "a/b", "--frob"], 64, "see plexus identity new --help"),
+      (["help", "identity", "nope"], 64, "see plexus identity --help"),
+      (["identity", "frob"], 64, "frob"), (["serve", "--address=192.0.2.1"], 64, "none to have them found"),
+      (["ssh"], 64, "OWNER/PIN"), (["ssh", "--confg=x", "a@b/c"], 64, "--confg"),
     ] as [([String], Int32, String)])
   func aFailureIsOneLineThatNamesItsCause(arguments: [String], status: Int32, cause: String) throws {
     try withFolder { folder in
@@ -52,6 +65,9 @@ import Testing
       try exported.output.write(toFile: "\(folder)/alice.crt", atomically: true, encoding: .utf8)
       let imported = try plexus(["identity", "import", "alice.crt", "--app-repo=bobs"], in: folder)
       #expect(imported.status == 0 && imported.output.contains("alice@example.org/desk"), "\(imported.errors)")
+
+      let nowhere = ["identity", "export", "alice@example.org/desk", "--app-repo=alices", "--output=/no/such/file"]
+      #expect(try plexus(nowhere, in: folder).status == 73)
 
       let listed = try plexus(["identity", "list", "--app-repo=bobs"], in: folder).output
       #expect(listed.contains("peer  alice@example.org/desk") && listed.contains("own   bob@example.org/lab"))
@@ -88,6 +104,39 @@ import Testing
     }
   }
 
+  @Test func theListTellsWhatIsWrongWithAPrivateKey() throws {
+    try withFolder { folder in
+      _ = try plexus(["identity", "new", "alice@example.org/desk", "--bits", "2048"], in: folder)
+      let key = "\(folder)/alice@example.org/desk/private.key"
+      try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
+      let open = try plexus(["identity", "list"], in: folder)
+      #expect(open.status == 0 && open.output.contains("warning: ") && open.output.contains("chmod 600"))
+      try "nothing".write(toFile: key, atomically: true, encoding: .utf8)
+      let broken = try plexus(["identity", "list"], in: folder)
+      #expect(
+        broken.output.hasPrefix("own   alice@example.org/desk  unusable: ") && broken.output.contains("private.key"))
+      try FileManager.default.removeItem(atPath: key)
+      try FileManager.default.createDirectory(atPath: key, withIntermediateDirectories: false)
+      let folderForKey = try plexus(["identity", "show", "alice@example.org/desk"], in: folder)
+      #expect(
+        folderForKey.status == 66 && folderForKey.errors.contains("no regular file; a private key has to be in one"))
+    }
+  }
+
+  @Test(arguments: [
+    "identity export alice@example.org/desk >/dev/full", "identity list >/dev/full", "identity list >&-",
+    "--help >/dev/full", "--version >&-", "identity show alice@example.org/desk >&-",
+  ])
+  func whatCannotBePrintedIsAFailure(command: String) throws {
+    try withFolder { folder in
+      _ = try plexus(["identity", "new", "alice@example.org/desk", "--bits", "2048"], in: folder)
+      let result = try shell("exec \"$0\" \(command)", in: folder)
+      #expect(result.status == 73, "\(result.errors)")
+      #expect(result.errors.hasPrefix("plexus: standard output cannot be written: "), "\(result.errors)")
+      #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(result.errors)")
+    }
+  }
+
   private struct Result {
     var status: Int32
     var output: String
@@ -97,9 +146,18 @@ import Testing
   private func plexus(_ arguments: String...) throws -> Result { try plexus(arguments, in: "/") }
 
   private func plexus(_ arguments: [String], in folder: String) throws -> Result {
+    try run(try #require(Lab.findProgram("plexus")), arguments, in: folder)
+  }
+
+  /// Runs a line of a shell, whose `$0` is plexus.
+  private func shell(_ line: String, in folder: String) throws -> Result {
+    try run("/bin/sh", ["-c", line, try #require(Lab.findProgram("plexus"))], in: folder)
+  }
+
+  private func run(_ program: String, _ arguments: [String], in folder: String) throws -> Result {
     let process = Process()
     let (output, errors) = (Pipe(), Pipe())
-    process.executableURL = URL(fileURLWithPath: try #require(Lab.findProgram("plexus")))
+    process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     // A sanitizer's options are the test's, too.

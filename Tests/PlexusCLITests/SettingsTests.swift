@@ -74,6 +74,20 @@ import Testing
     }
   }
 
+  @Test func aPayloadThatIsNotThereIsToldAtOnce() throws {
+    for command in ["/no/such/program", "no-such-program", "/etc/passwd", "/etc"] {
+      #expect {
+        try settings(Self.invite + ["--exec-command", command])
+      } throws: { error in
+        (error as? CommandFailure)?.status == .noInput && "\(error)".contains(command)
+      }
+    }
+    // Only the passage tells.
+    for words in [["--exec-command=/programs/%peerpin%"], ["--exec-command=./here", "--exec-pwd=/somewhere"]] {
+      #expect(try settings(Self.invite + words).payload != nil)
+    }
+  }
+
   @Test func argumentsThatLookLikeOptionsReachThePayload() throws {
     let settings = try settings(Self.invite + ["--exec-args", "-c 'echo %secret%'"])
     #expect(settings.payload?.arguments == ["-c", "echo %secret%"])
@@ -131,8 +145,19 @@ import Testing
     }
   }
 
+  @Test func anEmptyValueInTheConfigurationFileIsSaidToBeEmpty() throws {
+    try withConfiguration("stun-server = 192.0.2.7\napp-id =") { file in
+      #expect {
+        try settings(Self.invite + ["--config", file])
+      } throws: {
+        "\($0)".contains("line 2") && "\($0)".contains("empty")
+      }
+    }
+  }
+
   @Test(
     arguments: [
+      (["--app-id=\(String(repeating: "x", count: 256))"], "256 bytes"),
       (["--stun-client=nowhere"], "--stun-client"), (["--punch-hops=0"], "--punch-hops"),
       (["--punch-hops=256"], "--punch-hops"),
       (["--dht-port=x"], "--dht-port"), (["--dht-network=-1"], "--dht-network"), (["--log-level=loud"], "--log-level"),
@@ -290,5 +315,50 @@ extension Settings {
     #expect(rest == ["-v", "uptime"])
     #expect(SSHCommand.alias(of: peer) == "plexus-bob_b.example_lab")
     #expect(throws: CommandFailure.self) { _ = try SSHCommand.split(["--config", "file"]) }
+  }
+
+  @Test(
+    arguments: [
+      (["--export=a=127.0.0.1:1", "--export=a=127.0.0.1:2"], "same name"),
+      (["--export=127.0.0.1:1", "--export=127.0.0.1:2"], "without a name"),
+      (["--import=2222=a", "--import=127.0.0.1:2222=b"], "same port"),
+      (["--export=127.0.0.1:1", "--exec-args=x"], "--exec-args"), (["--stdio", "--exec-log=x"], "--exec-log"),
+    ])
+  func servicesThatConflictAreRefused(words: [String], problem: String) {
+    #expect {
+      try settings(words)
+    } throws: { error in
+      (error as? CommandFailure)?.status == .usage && "\(error)".contains(problem)
+    }
+  }
+
+  @Test func servicesThatDifferAreTaken() throws {
+    let pairs = [
+      ["--export=127.0.0.1:1", "--export=127.0.0.1:1/udp"], ["--import=0=a", "--import=0=b"],
+      ["--import=127.0.0.1:2222", "--import=[::1]:2222"], ["--import=2222=a", "--import=2222=a/udp"],
+    ]
+    for words in pairs { _ = try settings(words) }
+    try withConfiguration("exec-command = true\nexec-args = x") { file in
+      guard case .importing = try settings(["--import=2222", "--config", file]).work else {
+        throw CommandFailure(.usage, "not importing")
+      }
+    }
+  }
+
+  @Test func theLogNamesThePortThatWasFound() throws {
+    let free = try #require(ImportedService("0=ssh"))
+    #expect(free.listening(on: 34567).description == "127.0.0.1:34567=ssh")
+    let fixed = try #require(ImportedService("localhost:2222"))
+    #expect(fixed.listening(on: 2222).description == "localhost:2222")
+  }
+
+  @Test(
+    arguments: [
+      (["--confg", "file", "bob@b.example/lab"], "--confg"), (["bob/b.example/lab"], "OWNER/PIN"),
+      (["--config", "file", "bob"], "OWNER/PIN"), (["-v", "bob@b.example/lab"], "-v"),
+      (["--config"], "--config has no value"), (["--config", "file"], "no peer is named"), ([], "no peer is named"),
+    ])
+  func whatKeepsSSHFromItsPeerIsNamed(words: [String], problem: String) {
+    #expect { try SSHCommand.split(words) } throws: { "\($0)".contains(problem) }
   }
 }

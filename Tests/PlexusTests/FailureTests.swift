@@ -184,7 +184,7 @@ import Testing
           let passage = try await world.plexus(World.alice).invite(IdentityName(World.bob))
           await expect(.payloadNotStarted, "/no/such/program") { _ = try await passage.start(payload) }
         }
-        try await log.wait(for: "/no/such/program")
+        try await log.wait(for: "is there, but the payload /no/such/program cannot be started")
       }
     }
   }

@@ -29,6 +29,7 @@ import Wormhole
       ([], 64, "--purpose"), (["--no-such-option"], 64, "--no-such-option"),
       (["--purpose=both"] + ends, 64, "both"), (["--purpose=export"] + ends, 64, "--service"),
       (["--purpose", "export", "--service", "nonsense"] + ends, 64, "nonsense"), (exporting, 64, "--gateway"),
+      (exporting + ["--service=127.0.0.1:23"] + ends, 64, "without a name"),
       (exporting + ["--gateway=1.2.3.4"], 64, "--gateway"), (exporting + ["--gateway=127.0.0.1:0"], 64, "--faraway"),
       (exporting + ["--gateway=127.0.0.1:0", "--faraway=[::1]:9"], 64, "IPv6"),
       (exporting + ends + ["--obscure=secret"], 64, "--obscure"), (exporting + ends + ["--log-level=loud"], 64, "loud"),

@@ -62,8 +62,18 @@ public final class PlexusServer: Sendable {
       return PlexusServer(configuration, addresses: addresses, stun: stun, dht: dht, logger: logger)
     } catch {
       for service in stun { await service.close() }
-      throw PlexusError(error)
+      throw explained(error)
     }
+  }
+
+  /// A server must tell its clients its address, so that the advice to bind to any would be wrong.
+  private static func explained(_ error: any Error) -> PlexusError {
+    guard let error = error as? UDPSocketError, error.code == .addressNotLocal, let local = error.local else {
+      return PlexusError(error)
+    }
+    return PlexusError(
+      .invalidOption, "\(local.address) is no address of this machine",
+      advice: "name one that it has, or none to have them found; behind a router give --public-name", cause: error)
   }
 
   private static func addresses(_ configuration: Configuration) throws(PlexusError) -> [IPAddress] {

@@ -138,6 +138,8 @@ extension PassageEvent {
       "Found a way \(path.words) to \(path.peer) in \(path.duration.forPeople), with \(path.counters.sent) datagrams"
         + (path.roundTrip.map { ", round trip \($0.forPeople)" } ?? "")
     case .passageMade(let peer, _, let time): "Passage to \(peer) made in \(time.forPeople)"
+    case .passageFailed(let peer, _, let error) where error.code == .payloadNotStarted:
+      "The passage to \(peer) is there, but \(error)"
     case .passageFailed(let peer, _, let error): "No passage to \(peer): \(error)"
     case .announced(let peer, let application): "\(peer) is told that we are there for \(application)"
     case .adventReceived(let peer): "\(peer) is there"

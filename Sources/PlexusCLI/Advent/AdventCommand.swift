@@ -22,6 +22,7 @@ struct AdventCommand: AsyncParsableCommand {
 
   func run() async throws {
     let settings = try AdventSettings(options, environment: .current)
+    try settings.configuration.email?.checkFiles()
     let logger = try ConsoleLog(path: settings.logFile).logger(label: "plexus", level: settings.logLevel)
     let plexus = try Plexus(
       repository: ApplicationRepository(path: settings.repositoryPath), host: settings.host,

@@ -14,9 +14,22 @@ struct ListIdentities: ParsableCommand {
 
   func run() throws {
     let pattern = try pattern.map { try IdentityPattern($0) } ?? .any
-    for entry in try repository.open().entries(matching: pattern, logger: Logger(label: "identity")) {
-      let state = entry.problem.map { "unusable: \($0)" } ?? entry.identity?.fingerprint ?? ""
-      print("\(entry.hasPrivateKey ? "own " : "peer")  \(entry.name)  \(state)")
+    let repository = try repository.open()
+    for entry in try repository.entries(matching: pattern, logger: Logger(label: "identity")) {
+      print("\(entry.hasPrivateKey ? "own " : "peer")  \(entry.name)  \(state(of: entry, in: repository))")
+    }
+  }
+
+  /// The fingerprint, and what is wrong with the certificate or the private key.
+  private func state(of entry: RepositoryEntry, in repository: ApplicationRepository) -> String {
+    if let problem = entry.problem { return "unusable: \(problem)" }
+    let fingerprint = entry.identity?.fingerprint ?? ""
+    guard entry.hasPrivateKey else { return fingerprint }
+    do {
+      let warning = try repository.ownIdentity(entry.name).permissionsWarning
+      return fingerprint + (warning.map { "  warning: \($0)" } ?? "")
+    } catch {
+      return "unusable: \(error)"
     }
   }
 }

@@ -16,6 +16,13 @@ public struct ImportedService: Hashable, Sendable {
     self.isDatagram = isDatagram
   }
 
+  /// The same service with the port that was found where it takes any free one.
+  public func listening(on port: Int?) -> ImportedService {
+    var service = self
+    if address.port == 0, let port = port.flatMap({ UInt16(exactly: $0) }) { service.address.port = port }
+    return service
+  }
+
   var request: StreamRequest { StreamRequest(service: name, kind: isDatagram ? .udp : .tcp) }
 }
 
