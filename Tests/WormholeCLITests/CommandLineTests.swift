@@ -53,7 +53,7 @@ import Wormhole
           ["--purpose=\(purpose)", "--service=127.0.0.1:22", "--gateway=127.0.0.1:0", "--faraway=127.0.0.1:9"] + more))
     }
     let hasty = try settings("import", ["--retry", "--obscure=5"]).tubusConfiguration(for: .connecting)
-    #expect(hasty.silenceTimeout == .seconds(4) && hasty.linkTimeout == .seconds(10) && hasty.secret == 5)
+    #expect(hasty.silenceTimeout == .seconds(12) && hasty.linkTimeout == .seconds(10) && hasty.secret == 5)
     #expect(hasty.keepaliveInterval <= hasty.silenceTimeout / 4)
     for patient in [
       try settings("import", []).tubusConfiguration(for: .connecting),
