@@ -3,6 +3,7 @@ import Datagrams
 import HolePunching
 import Identity
 import PortMapping
+import Synchronization
 
 /// An open way for UDP datagrams between two peers: who is at its ends, where, and the socket that holds it open.
 ///
@@ -22,11 +23,24 @@ public struct Passage: Sendable {
   let identity: PeerIdentity
   /// The stream that both ends want to carry on over it.
   let continues: StreamToken?
+  let use = Use()
+
+  /// Whether it carries a stream, which owns the socket then.
+  final class Use: Sendable {
+    private let isStream = Atomic(false)
+
+    /// Whether nobody did it before.
+    func begin() -> Bool { !isStream.exchange(true, ordering: .relaxed) }
+    var isBegun: Bool { isStream.load(ordering: .relaxed) }
+  }
 
   var telemetry: Telemetry { plexus.telemetry }
 
-  /// Gives the passage up. Closing twice does nothing; a passage whose ``socket`` was handed on must not be closed.
-  public func close() async { await socket.close() }
+  /// Gives the passage up. Closing twice does nothing, nor where it has become a stream, which is closed by itself; a passage whose ``socket``
+  /// was handed on otherwise must not be closed.
+  public func close() async {
+    if !use.isBegun { await socket.close() }
+  }
 
   /// Closes the socket and starts a program that binds the same port at once.
   ///

@@ -11,7 +11,8 @@ extension Plexus {
   /// }
   /// ```
   ///
-  /// Whoever takes a passage owns it. At most 16 wait to be taken; more are declined or closed.
+  /// Whoever takes a passage owns it. At most 16 wait to be taken; more are declined or closed. When the loop's task is cancelled everything has
+  /// ended as the loop ends; after a `break` it ends a moment later.
   ///
   /// - Parameter pattern: the peers to serve, out of those in the repository.
   public func accept(from pattern: IdentityPattern = .any) -> AcceptedPassages {
@@ -21,20 +22,58 @@ extension Plexus {
   /// The peers that tell that they are there, for as long as the sequence is read: ``receiveAdvents(from:perform:)`` for loops.
   ///
   /// - Parameter pattern: whose notices, out of the peers in the repository.
-  public func advents(from pattern: IdentityPattern = .any) -> AsyncThrowingStream<IdentityName, any Error> {
-    AsyncThrowingStream(bufferingPolicy: .bufferingOldest(64)) { feed in
-      // Owned by the sequence: it ends with it.
-      let task = Task {
+  public func advents(from pattern: IdentityPattern = .any) -> ReceivedAdvents {
+    ReceivedAdvents(plexus: self, pattern: pattern)
+  }
+}
+
+/// Peers that tell that they are there; see ``Plexus/advents(from:)``.
+public struct ReceivedAdvents: AsyncSequence, Sendable {
+  /// Who is there.
+  public typealias Element = IdentityName
+  let plexus: Plexus
+  let pattern: IdentityPattern
+
+  /// Takes notices, from its making to its end.
+  public final class AsyncIterator: AsyncIteratorProtocol {
+    private var names: AsyncThrowingStream<IdentityName, any Error>.AsyncIterator
+    private let task: Task<Void, Never>
+
+    init(plexus: Plexus, pattern: IdentityPattern) {
+      let (stream, feed) = AsyncThrowingStream.makeStream(
+        of: IdentityName.self, bufferingPolicy: .bufferingOldest(64))
+      names = stream.makeAsyncIterator()
+      task = Task {
         do {
-          try await receiveAdvents(from: pattern) { feed.yield($0) }
+          try await plexus.receiveAdvents(from: pattern) { feed.yield($0) }
           feed.finish()
         } catch {
           feed.finish(throwing: error)
         }
       }
-      feed.onTermination = { _ in task.cancel() }
+    }
+
+    deinit { task.cancel() }
+
+    /// The next peer; nil when the task was cancelled.
+    ///
+    /// - Throws: ``PlexusError`` when the rendezvous cannot be used at all.
+    public func next() async throws -> IdentityName? {
+      do {
+        if let name = try await names.next() { return name }
+      } catch is CancellationError {
+      } catch {
+        await task.value
+        throw error
+      }
+      task.cancel()
+      await task.value
+      return nil
     }
   }
+
+  /// Begins to listen, for as long as the iterator lives.
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(plexus: plexus, pattern: pattern) }
 }
 
 /// Passages to peers that invite us; see ``Plexus/accept(from:)``.
@@ -77,12 +116,19 @@ public struct AcceptedPassages: AsyncSequence, Sendable {
     /// - Throws: ``PlexusError`` when the rendezvous cannot be used at all.
     public func next() async throws -> Passage? {
       do {
-        let passage = try await passages.next()
-        if let passage { untaken.remove(passage.socket) }
-        return passage
+        if let passage = try await passages.next() {
+          untaken.remove(passage.socket)
+          return passage
+        }
       } catch is CancellationError {
-        return nil
+      } catch {
+        await task.value
+        throw error
       }
+      // Whoever begins anew after the end finds its ports free.
+      task.cancel()
+      await task.value
+      return nil
     }
   }
 

@@ -3,7 +3,9 @@ import Datagrams
 
 /// The time by which the facade decides: how long something took, when a peer has been silent for too long, when to try again.
 ///
-/// Sockets, timers of streams and time limits of the rendezvous run on the kernel's monotonic clock in any case.
+/// It governs how long joining and passages are said to have taken, for how long the addresses of STUN servers are taken for known, when a stream's path is suspect and
+/// how soon another is tried for, and the pauses between attempts to join. Sockets, timers of streams, explorations, the time limits of the rendezvous, and the looks at the
+/// own network four times a second run on the kernel's monotonic clock in any case; certificates and failures bear the wall clock's time.
 public struct PlexusClock: Sendable {
   /// The present. Never goes back.
   public var now: @Sendable () -> Instant

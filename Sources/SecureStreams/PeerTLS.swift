@@ -126,8 +126,12 @@ public struct PeerTLS: Sendable {
 extension SecureStreamError {
   /// The sentence for what a secure stream has ended with; nil where the error is not one of TLS, and speaks for itself.
   package init?(endOfStream error: any Error) {
-    guard (error as? NIOSSLError) == .uncleanShutdown else { return nil }
-    self.init(.broken, "the other end went away without a goodbye", cause: error)
+    switch error {
+    case NIOSSLError.uncleanShutdown: self.init(.broken, "the other end went away without a goodbye", cause: error)
+    case is NIOSSLError, is BoringSSLError:
+      self.init(.broken, "something came that is not the other end's: it was changed or made up on the way", cause: error)
+    default: return nil
+    }
   }
 }
 

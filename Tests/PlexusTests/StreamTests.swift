@@ -25,6 +25,42 @@ import Testing
     }
   }
 
+  @Test func aPassageBecomesOneStream() async throws {
+    try await World.run { world in
+      try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
+        let passage = try await world.plexus(World.alice).invite(IdentityName(World.bob))
+        let stream = try await passage.openStream()
+        await #expect { _ = try await passage.openStream() } throws: { ($0 as? PlexusError)?.code == .invalidOption }
+        await passage.close()
+        try await stream.write("hello")
+        #expect(try await stream.read() == ByteBuffer(string: "hello"))
+        await stream.close()
+      }
+    }
+  }
+
+  /// Its ports are free as it ends.
+  @Test func aLoopThatIsCancelledHasEndedEverything() async throws {
+    try await World.run { world in
+      let free = try await UDPSocket.bind(to: Endpoint(address: .v4(0x7F00_0001), port: 0))
+      await free.close()
+      let bob = try world.plexus(World.bob) { $0.dht.port = .fixed(free.localEndpoint.port) }
+      for _ in 1...3 {
+        let (joined, feed) = AsyncStream.makeStream(of: Void.self)
+        let loop = Task {
+          for try await passage in bob.accept() {
+            await passage.close()
+            feed.finish()
+          }
+        }
+        try await world.plexus(World.alice).invite(IdentityName(World.bob)).close()
+        for await _ in joined {}
+        loop.cancel()
+        try await loop.value
+      }
+    }
+  }
+
   @Test func aStreamThatIsForgottenGivesItsPortBack() async throws {
     try await World.run { world in
       try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
@@ -72,19 +108,17 @@ import Testing
     }
   }
 
-  /// The clock is ten minutes ahead of the sockets' all of a sudden: by it the peer has been silent for as long.
+  /// By a clock that runs twenty times as fast the peer, which says something each second, is silent for as many.
   @Test func theKeeperGoesByTheClockItWasGiven() async throws {
     try await World.run { world in
       let log = LogRecorder()
-      let ahead = Mutex(Duration.zero)
+      let start = PlexusClock.system.now()
       let clock = PlexusClock(
-        now: { PlexusClock.system.now().advanced(by: ahead.withLock { $0 }) }, sleep: PlexusClock.system.sleep)
+        now: { .zero.advanced(by: start.duration(to: PlexusClock.system.now()) * 20) }, sleep: PlexusClock.system.sleep)
       try await world.whileBobAccepts(world.plexus(World.bob), perform: Self.echo) {
         let alice = try world.plexus(World.alice, log: log) { $0.clock = clock }
         let stream = try await alice.invite(IdentityName(World.bob)).openStream()
-        ahead.withLock { $0 = .seconds(600) }
         try await log.wait(for: "Nothing is heard of")
-        ahead.withLock { $0 = .zero }
         try await stream.write("still there")
         #expect(try await stream.read() == ByteBuffer(string: "still there"))
         await stream.close()

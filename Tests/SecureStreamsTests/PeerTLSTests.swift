@@ -3,6 +3,7 @@ import Foundation
 import Identity
 import NIOCore
 import NIOSSL
+import Synchronization
 import Testing
 import Tubus
 
@@ -44,9 +45,15 @@ import Tubus
       let bobs = try PeerTLS(own: bob, peer: ann.identity, application: "app")
       let eves = try PeerTLS(own: eve, peer: bob.identity, application: "app")
       let accepted = Task { try await bobs.secure(server, as: .server) }
+      while (try? await server.pipeline.containsHandler(type: NIOSSLServerHandler.self).get()) == nil {
+        await Task.yield()
+      }
+      let delivered = Delivered()
+      try await server.pipeline.addHandler(delivered).get()
       try? await eves.secure(client, as: .client)
       try? await client.writeAndFlush(ByteBuffer(string: "let me in"))
       await #expect { try await accepted.value } throws: { ($0 as? SecureStreamError)?.code == .notAuthenticated }
+      #expect(delivered.count.load(ordering: .relaxed) == 0)
     }
   }
 
@@ -105,6 +112,17 @@ import Tubus
 }
 
 /// Takes what comes until it is enough.
+/// Counts what gets past TLS, and asks for more.
+private final class Delivered: ChannelInboundHandler, Sendable {
+  typealias InboundIn = ByteBuffer
+  let count = Atomic(0)
+  func handlerAdded(context: ChannelHandlerContext) { context.read() }
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    count.add(unwrapInboundIn(data).readableBytes, ordering: .relaxed)
+    context.read()
+  }
+}
+
 private final class Taker: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   private let promise: EventLoopPromise<ByteBuffer>

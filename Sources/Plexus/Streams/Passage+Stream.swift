@@ -10,13 +10,22 @@ extension Passage {
   ///
   /// The stream is encrypted by TLS 1.3 between the two identities where ``isSecurable``. The inviter connects, the acceptor waits for it.
   ///
-  /// - Throws: ``PlexusError`` (`notSecure`, `notAuthenticated`, `streamBroken`), or `CancellationError`. The socket is closed then.
+  /// - Throws: ``PlexusError`` (`notSecure`, `notAuthenticated`, `streamBroken`), or `CancellationError`. The socket is closed then. Where there is a
+  ///   stream already, `invalidOption`, and it goes on.
   public func openStream() async throws -> PassageStream {
-    try await openStream(connecting: role == .inviting)
+    let stream = try await openStream(connecting: role == .inviting)
+    if !stream.isEncrypted { telemetry.tell(.streamObscured(peer: stream.peer)) }
+    return stream
   }
 
   /// - Parameter isConnecting: whether this side begins; the other must not.
   func openStream(connecting isConnecting: Bool) async throws -> PassageStream {
+    // What is open already is not to be closed for that.
+    guard use.begin() else {
+      throw PlexusError(
+        .invalidOption, "the passage to \(description.peer) carries a stream already or was closed",
+        advice: "open one stream on each passage")
+    }
     do { return try await makeStream(connecting: isConnecting) } catch {
       await socket.close()
       throw PlexusError.describing(error)

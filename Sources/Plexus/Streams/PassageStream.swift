@@ -1,11 +1,13 @@
 import Identity
 import NIOCore
+import SecureStreams
 import Synchronization
 
 /// A stream of bytes to a peer, over a passage: reliable, ordered, encrypted where both sides can.
 ///
 /// Read it as a sequence of buffers, write to it, close it. While it is open it is kept: when the path breaks, the two sides meet again and the
-/// stream goes on over another passage.
+/// stream goes on over another passage. That takes an acceptor whose ``Plexus/accept(from:perform:)`` still runs, and no fixed local port on
+/// either side.
 public final class PassageStream: Sendable {
   /// Who is at the other end: proved by its certificate where the stream is encrypted.
   public let peer: IdentityName
@@ -54,15 +56,37 @@ public final class PassageStream: Sendable {
         channel.eventLoop.execute { [reader] in reader.value.cancel(id) }
       }
     } catch {
-      throw PlexusError.describing(error)
+      throw failure(error)
     }
+  }
+
+  /// What a reader is told, in the facade's terms.
+  private func failure(_ error: any Error) -> any Error {
+    if let end = SecureStreamError(endOfStream: error) {
+      return PlexusError(
+        .streamBroken, "the stream to \(peer) broke: \(end)", advice: "connect again", cause: end)
+    }
+    guard error is ChannelError else { return PlexusError.describing(error) }
+    return PlexusError(.streamBroken, "the stream to \(peer) is closed", advice: "connect again", cause: error)
   }
 
   /// Writes bytes; returns when the last of them has left for the first time, so that whoever waits for it never fills memory.
   ///
-  /// - Throws: ``PlexusError`` (`streamBroken`).
+  /// - Throws: ``PlexusError`` (`streamBroken`), or `CancellationError`: then some of the bytes may have left, others may do so yet, and the stream
+  ///   is good for nothing but to be closed.
   public func write(_ bytes: ByteBuffer) async throws {
-    do { try await channel.writeAndFlush(bytes).get() } catch {
+    try Task.checkCancellation()
+    let written = WriteResult(on: channel.eventLoop)
+    channel.writeAndFlush(bytes).whenComplete { written.decide($0) }
+    do {
+      try await withTaskCancellationHandler {
+        try await written.get()
+      } onCancel: {
+        written.decide(.failure(CancellationError()))
+      }
+    } catch let error as CancellationError {
+      throw error
+    } catch {
       throw PlexusError(
         .streamBroken, "the stream to \(peer) is closed (\(error))", advice: "connect again", cause: error)
     }
@@ -104,4 +128,18 @@ extension PassageStream: AsyncSequence {
 
   /// One task reads at a time.
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(stream: self) }
+}
+
+/// How a write ended: the stream and a cancellation may both want to say it.
+private final class WriteResult: Sendable {
+  private let promise: EventLoopPromise<Void>
+  private let isDecided = Atomic(false)
+
+  init(on eventLoop: any EventLoop) { promise = eventLoop.makePromise() }
+
+  func decide(_ result: Result<Void, any Error>) {
+    if !isDecided.exchange(true, ordering: .relaxed) { promise.completeWith(result) }
+  }
+
+  func get() async throws { try await promise.futureResult.get() }
 }

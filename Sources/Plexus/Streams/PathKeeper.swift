@@ -38,15 +38,18 @@ struct PathKeeper: Sendable {
       defer { group.cancelAll() }
       var address = localAddress()
       var clock = SleepClock()
+      // By the clock that was given, which need not be the one that streams go by.
+      var lastHeard = (stream: Instant.zero, at: plexus.clock.now())
       for await _ in changes.looks {
         guard let heard = await path.lastHeard() else { break }
+        if heard != lastHeard.stream { lastHeard = (heard, plexus.clock.now()) }
         let current = localAddress()
         var trouble: Trouble?
         if clock.hasSlept(longerThan: Self.shortestSleep) {
           trouble = .slept
         } else if let current, let known = address, current != known {
           trouble = .addressChanged
-        } else if plexus.clock.since(heard) > Self.suspiciousSilence {
+        } else if plexus.clock.since(lastHeard.at) > Self.suspiciousSilence {
           trouble = .silence
         }
         address = current ?? address
@@ -66,11 +69,12 @@ struct PathKeeper: Sendable {
   /// Meets the peer again until the stream has another path, ends, or the old path works after all.
   private func repair(_ trouble: Trouble) async throws -> Passage? {
     let start = plexus.clock.now()
+    guard let heard = await path.lastHeard() else { return nil }
     plexus.telemetry.tell(.pathSuspect(peer: path.peer, trouble: trouble))
     var pause: Duration = .milliseconds(500)
     while path.channel.isActive {
       do {
-        guard let passage = try await meet(unlessHeardAfter: start) else {
+        guard let passage = try await meet(unlessHeardAfter: heard) else {
           plexus.telemetry.tell(.pathRecovered(peer: path.peer, after: plexus.clock.since(start)))
           return nil
         }

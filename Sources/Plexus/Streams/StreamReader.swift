@@ -23,7 +23,7 @@ final class StreamReader: ChannelInboundHandler {
       return promise.futureResult
     }
     guard reader == nil else {
-      promise.fail(PlexusError(.other, "two tasks read one stream", advice: "let one of them read"))
+      promise.fail(PlexusError(.invalidOption, "two tasks read one stream", advice: "let one of them read"))
       return promise.futureResult
     }
     if !waiting.isEmpty {

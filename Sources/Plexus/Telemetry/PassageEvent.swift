@@ -31,6 +31,8 @@ enum PassageEvent {
   case announced(peer: IdentityName, application: String)
   case adventReceived(peer: IdentityName)
   case tunnelUp(peer: IdentityName, remote: Endpoint, isEncrypted: Bool)
+  /// A program's own stream, to a peer that cannot encrypt it.
+  case streamObscured(peer: IdentityName)
   case pathSuspect(peer: IdentityName, trouble: PathKeeper.Trouble)
   case pathRecovered(peer: IdentityName, after: Duration)
   case pathRenewed(peer: IdentityName, remote: Endpoint, after: Duration)
@@ -74,6 +76,7 @@ extension PassageEvent {
     case .announced: "advent.sent"
     case .adventReceived: "advent.received"
     case .tunnelUp: "tunnel.up"
+    case .streamObscured: "stream.obscured"
     case .tunnelEnded: "tunnel.ended"
     case .pathSuspect: "path.suspect"
     case .pathRecovered: "path.recovered"
@@ -89,7 +92,7 @@ extension PassageEvent {
     case .dht(.started(_, instead: nil)), .dht(.connected), .email(.notDeleted): .debug
     case .email(.disconnected), .email(.notSent), .joinFailed, .keyPermissions, .dht(.hostNotFound),
       .dht(.disconnected), .serverUnresolved, .serverFailed, .mappingChanged, .surveyFailed,
-      .pathSuspect, .pathNotRenewed:
+      .streamObscured, .pathSuspect, .pathNotRenewed:
       .warning
     case .passageFailed: .error
     case .portMapping(let event): event.level
@@ -147,6 +150,8 @@ extension PassageEvent {
       "The tunnel to \(peer) is up, over \(remote), encrypted between the two identities"
     case .tunnelUp(let peer, let remote, isEncrypted: false):
       "The tunnel to \(peer) is up, over \(remote), but only obscured: its other end is a C++ tool, a payload program or an early release"
+    case .streamObscured(let peer):
+      "The stream to \(peer) is only obscured: its other end is a C++ tool, a payload program or an early release"
     case .pathSuspect(let peer, .silence): "Nothing is heard of \(peer): meeting it again, while streams wait"
     case .pathSuspect(let peer, .addressChanged):
       "This host has another address towards \(peer): meeting it again, while streams wait"
@@ -212,6 +217,7 @@ extension PassageEvent {
     case .adventReceived(let peer): ["peer": "\(peer)"]
     case .tunnelUp(let peer, let remote, let isEncrypted):
       ["peer": "\(peer)", "endpoint": "\(remote)", "encrypted": "\(isEncrypted)"]
+    case .streamObscured(let peer): ["peer": "\(peer)"]
     case .pathSuspect(let peer, let trouble): ["peer": "\(peer)", "reason": "\(trouble.rawValue)"]
     case .pathRecovered(let peer, let time): ["peer": "\(peer)", "ms": time.field]
     case .pathRenewed(let peer, let remote, let time):

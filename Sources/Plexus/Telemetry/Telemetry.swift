@@ -38,7 +38,7 @@ struct Telemetry: Sendable {
     case .passageFailed(_, let role, let error): countFailure(error, of: role)
     case .keyPermissions, .accepting, .dht, .email, .joined, .joinFailed, .serverUnresolved, .serverFailed,
       .mappingChanged, .answered,
-      .punched, .pathFound, .announced, .adventReceived, .tunnelUp, .tunnelEnded, .pathSuspect,
+      .punched, .pathFound, .announced, .adventReceived, .tunnelUp, .tunnelEnded, .streamObscured, .pathSuspect,
       .pathRecovered, .pathRenewed, .pathNotRenewed, .payloadStarted,
       .payloadEnded:
       break
