@@ -129,7 +129,8 @@ extension SecureStreamError {
     switch error {
     case NIOSSLError.uncleanShutdown: self.init(.broken, "the other end went away without a goodbye", cause: error)
     case is NIOSSLError, is BoringSSLError:
-      self.init(.broken, "something came that is not the other end's: it was changed or made up on the way", cause: error)
+      self.init(
+        .broken, "something came that is not the other end's: it was changed or made up on the way", cause: error)
     default: return nil
     }
   }

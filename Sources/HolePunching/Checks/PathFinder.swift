@@ -94,7 +94,8 @@ public struct PathFinder: Sendable {
 
   /// Begins with what takes many datagrams, where it was left out so far (``PathConfiguration/maximumAssistance`` of 0).
   public mutating func beginAssistance(atMost maximum: Int, now: Instant) {
-    guard outcome == nil, assistant.next == nil, configuration.maximumAssistance <= 0, !list.pairs.contains(where: \.isValid)
+    guard outcome == nil, assistant.next == nil, configuration.maximumAssistance <= 0,
+      !list.pairs.contains(where: \.isValid)
     else { return }
     configuration.maximumAssistance = maximum
     assistant = Assistant(
