@@ -166,10 +166,8 @@ let package = Package(
     .executableTarget(
       name: "PlexusCLI",
       dependencies: [
-        "LibC", "Plexus", "Identity", "RendezvousEmail", "BuildInformation", "CLISupport", "Wormhole", "Datagrams",
-        logging,
-        nio, nioPosix,
-        argumentParser,
+        // Of our own only the facade, and what command lines share.
+        "LibC", "Plexus", "BuildInformation", "CLISupport", logging, argumentParser,
       ], swiftSettings: strict),
     // Makes manual pages of what the programs say of their options.
     .executableTarget(name: "ManualTool", swiftSettings: strict),

@@ -1,7 +1,5 @@
 import CLISupport
-import Identity
 import Plexus
-import Wormhole
 
 extension CommandFailure {
   /// The failure as the command line shows it; nil for errors of the argument parser, which knows best.

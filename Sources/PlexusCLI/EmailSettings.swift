@@ -1,6 +1,6 @@
 import CLISupport
 import LibC
-import RendezvousEmail
+import Plexus
 
 extension EmailConfiguration {
   /// Reads the `--email-…` options; nil where there are none, and peers meet over the DHT.

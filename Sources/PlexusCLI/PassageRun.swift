@@ -1,10 +1,6 @@
 import CLISupport
-import Datagrams
-import Identity
 import Logging
-import NIOPosix
 import Plexus
-import Wormhole
 
 /// One run of `plexus` as inviter or acceptor, until it is done or a signal ends it.
 struct PassageRun {

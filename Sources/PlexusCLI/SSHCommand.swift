@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLISupport
-import Identity
 import LibC
+import Plexus
 
 /// `plexus ssh`: ssh to a peer that exports its sshd, in one command.
 struct SSHCommand: AsyncParsableCommand {

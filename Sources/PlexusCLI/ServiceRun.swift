@@ -1,9 +1,6 @@
 import CLISupport
-import Identity
 import Logging
-import NIOPosix
 import Plexus
-import Wormhole
 
 /// The part of a run in which passages carry services instead of starting a payload.
 struct ServiceRun: Sendable {

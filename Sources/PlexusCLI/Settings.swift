@@ -1,12 +1,6 @@
 import CLISupport
-import Datagrams
-import Identity
 import Logging
 import Plexus
-import Rendezvous
-import RendezvousDHT
-import RendezvousEmail
-import Wormhole
 
 /// The options of a run, read and checked: nothing here can be wrong any more.
 struct Settings {

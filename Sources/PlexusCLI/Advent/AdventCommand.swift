@@ -1,6 +1,5 @@
 import ArgumentParser
 import CLISupport
-import Identity
 import LibC
 import Plexus
 

@@ -1,8 +1,6 @@
 import CLISupport
-import Identity
 import Logging
 import Plexus
-import RendezvousEmail
 
 /// The options of `plexus advent`, read and checked.
 struct AdventSettings {

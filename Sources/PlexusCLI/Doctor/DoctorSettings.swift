@@ -1,8 +1,6 @@
 import CLISupport
-import Identity
 import Logging
 import Plexus
-import RendezvousEmail
 
 /// The options of `plexus doctor`, read and checked. What a passage cannot do without may be missing: to say so is what the doctor is for.
 struct DoctorSettings {

@@ -1,6 +1,4 @@
-import Datagrams
 import Plexus
-import STUN
 
 /// A report for people: sentences first, then a table of the findings and one of the servers.
 struct ExplorationText {

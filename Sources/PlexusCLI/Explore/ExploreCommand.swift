@@ -1,6 +1,5 @@
 import ArgumentParser
 import CLISupport
-import Datagrams
 import FoundationEssentials
 import Plexus
 

@@ -1,9 +1,7 @@
 import ArgumentParser
 import CLISupport
-import Datagrams
 import Logging
 import Plexus
-import STUN
 
 /// The options of `plexus explore`, read and checked.
 struct ExploreSettings {

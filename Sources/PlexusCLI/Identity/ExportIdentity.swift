@@ -1,5 +1,5 @@
 import ArgumentParser
-import Identity
+import Plexus
 
 /// `plexus identity export OWNER/PIN`.
 struct ExportIdentity: ParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Identity
+import Plexus
 
 /// `plexus identity`: makes identities and exchanges their certificates with peers.
 struct IdentityCommand: ParsableCommand {

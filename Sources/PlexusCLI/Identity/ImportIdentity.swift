@@ -1,5 +1,5 @@
 import ArgumentParser
-import Identity
+import Plexus
 
 /// `plexus identity import FILE|- [OWNER/PIN]`.
 struct ImportIdentity: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Identity
 import Logging
+import Plexus
 
 /// `plexus identity list`.
 struct ListIdentities: ParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Identity
+import Plexus
 
 /// `plexus identity new OWNER/PIN`.
 struct NewIdentity: ParsableCommand {

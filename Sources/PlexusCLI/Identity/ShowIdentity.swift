@@ -1,6 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
-import Identity
+import Plexus
 
 /// `plexus identity show OWNER/PIN`.
 struct ShowIdentity: ParsableCommand {

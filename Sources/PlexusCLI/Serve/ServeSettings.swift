@@ -1,5 +1,4 @@
 import CLISupport
-import Datagrams
 import Logging
 import Plexus
 
