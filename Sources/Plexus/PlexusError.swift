@@ -18,7 +18,8 @@ public struct PlexusError: Error, Sendable, CustomStringConvertible {
     case portTaken
     /// No STUN server told the public address.
     case noSTUNAnswer
-    /// Our NAT gives every destination another public port, so that no peer can be told where to send.
+    /// A NAT that gives every destination another public port leaves no way: ours and the peer's are of that kind and give ports by no common
+    /// rule; or ours is, and the peer, a C++ tool or an early release, can be told one endpoint only.
     case symmetricNAT
     /// The rendezvous network could not be joined.
     case rendezvousUnreachable
