@@ -41,11 +41,12 @@ public struct Plexus: Sendable {
   ///   - configuration: how passages are made.
   ///   - logger: gets a line of level info for each step.
   ///   - metrics: where passages, invitations and failures are counted.
-  /// - Throws: ``PlexusError`` when the identity is missing or unusable.
+  /// - Throws: ``PlexusError`` when the identity is missing or unusable, or the configuration holds what fits into no message.
   public init(
     repository: ApplicationRepository, host: IdentityName?, configuration: PlexusConfiguration, logger: Logger,
     metrics: any MetricsFactory = MetricsSystem.factory
   ) throws(PlexusError) {
+    try configuration.check()
     self.repository = repository
     self.configuration = configuration
     telemetry = Telemetry(logger: logger, metrics: metrics)

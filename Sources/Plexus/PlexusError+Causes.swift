@@ -1,4 +1,5 @@
 import DatagramSockets
+import FoundationEssentials
 import HolePunching
 import Identity
 import Rendezvous
@@ -11,25 +12,28 @@ extension PlexusError {
   init(_ error: any Error) {
     switch error {
     case let error as PlexusError: self = error
-    case let error as UDPSocketError:
-      self.init(error.code == .portTaken ? .portTaken : .invalidOption, "\(error)", cause: error)
-    case let error as STUNError:
-      self.init(.noSTUNAnswer, "\(error)", cause: error)
-    case let error as RendezvousError:
-      self.init(Code(error.code), "\(error)", cause: error)
+    case let error as UDPSocketError: self.init(error.code == .portTaken ? .portTaken : .invalidOption, below: error)
+    case let error as STUNError: self.init(.noSTUNAnswer, below: error)
+    case let error as RendezvousError: self.init(Code(error.code), below: error)
     case let error as IdentityError:
-      self.init(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, "\(error)", cause: error)
-    case let error as PunchFailure:
-      self.init(.peerNotReached, "\(error)", cause: error)
+      self.init(error.code == .unknownIdentity ? .unknownPeer : .unusableIdentity, below: error)
+    case let error as PunchFailure: self.init(.peerNotReached, below: error)
     case let error as PathFailure:
-      self.init(error.code == .bothSymmetric ? .symmetricNAT : .peerNotReached, "\(error)", cause: error)
-    case let error as SecureStreamError:
-      self.init(Code(error.code), "\(error)", cause: error)
-    case let error as TubusEnding:
-      self.init(.streamBroken, "\(error)", cause: error)
-    default:
-      self.init(.other, "\(error)", cause: error)
+      self.init(error.code == .bothSymmetric ? .symmetricNAT : .peerNotReached, below: error)
+    case let error as SecureStreamError: self.init(Code(error.code), below: error)
+    case let error as TubusEnding: self.init(.streamBroken, below: error)
+    default: self.init(.other, "\(error)", cause: error)
     }
+  }
+
+  /// The modules below say in one sentence what happened and, after its last semicolon, what to do.
+  private init(_ code: Code, below error: any Error) {
+    let parts = "\(error)".components(separatedBy: "; ")
+    guard let advice = parts.last, parts.count > 1 else {
+      self.init(code, "\(error)", cause: error)
+      return
+    }
+    self.init(code, parts.dropLast().joined(separator: "; "), advice: advice, cause: error)
   }
 
   /// The error as its sentence has it, or the cancellation that it is.

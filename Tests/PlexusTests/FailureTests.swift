@@ -30,6 +30,26 @@ import Testing
     }
   }
 
+  /// Programs show the two apart; people read them in one line.
+  @Test func whatToDoStandsApartFromWhatHappened() async throws {
+    try await World.run { world in
+      let error = await #expect(throws: PlexusError.self) {
+        _ = try await world.plexus(World.alice).invite(IdentityName("eve@example.org/den"))
+      }
+      #expect(error?.advice.hasPrefix("import its certificate") == true)
+      #expect(error.map { "\($0.message); \($0.advice)" == "\($0)" && !$0.message.contains("; ") } == true)
+    }
+  }
+
+  @Test(arguments: ["", String(repeating: "x", count: 256)])
+  func aNameThatFitsIntoNoMessageIsToldAtOnce(application: String) async throws {
+    try await World.run { world in
+      await expect(.invalidOption, "1 to 255 bytes") {
+        _ = try world.plexus(World.alice) { $0.application = application }
+      }
+    }
+  }
+
   @Test func aCertificateThatIsNoneIsUnusable() async throws {
     try await World.run { world in
       try Data("nonsense".utf8).write(
