@@ -1,5 +1,6 @@
 import Datagrams
 import NIOCore
+import Synchronization
 import Testing
 import Tubus
 
@@ -24,6 +25,14 @@ import Tubus
       let isOpen = try await channel.getOption(.tubusStatistics).get().isOpen
       #expect(channel.isActive && !isOpen)
     }
+  }
+
+  @Test func whatNobodyReadEndsWithTheEndpoint() async throws {
+    let channel = Mutex<(any Channel)?>(nil)
+    try await withEnded(after: 24) { left, _ in channel.withLock { $0 = left } }
+    let left = try #require(channel.withLock { $0 })
+    try await left.closeFuture.get()
+    #expect(!left.isActive)
   }
 
   /// Its descriptor may be another socket's.

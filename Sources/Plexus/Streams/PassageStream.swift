@@ -27,7 +27,7 @@ public final class PassageStream: Sendable {
     self.path = path
     self.isEncrypted = isEncrypted
     peer = path.peer
-    reader = NIOLoopBound(StreamReader(), eventLoop: channel.eventLoop)
+    reader = NIOLoopBound(StreamReader(on: channel), eventLoop: channel.eventLoop)
     // Owned by the stream: it ends with the channel, and at the latest in `close()` or `deinit`.
     keeper = plexus.map { plexus in Task { try await PathKeeper(plexus: plexus, path: path).run() } }
   }

@@ -13,7 +13,14 @@ final class StreamReader: ChannelInboundHandler {
   private var cancelled: ReadID?
   private var end: Result<Void, any Error>?
   private var isAdded = false
+  private let record: StreamEnd
   private var isClosing = false
+
+  /// Behind TLS, and before whatever a program adds to the pipeline.
+  init(on channel: any Channel) {
+    record = StreamEnd()
+    try? channel.pipeline.syncOperations.addHandler(record)
+  }
 
   /// The next bytes, nil at the end.
   func next(_ id: ReadID, on channel: any Channel) -> EventLoopFuture<ByteBuffer?> {
@@ -31,7 +38,8 @@ final class StreamReader: ChannelInboundHandler {
     } else if let end {
       promise.completeWith(end.map { nil })
     } else if !channel.isActive {
-      promise.succeed(nil)
+      // It ended before anybody read.
+      promise.completeWith(isClosing ? .success(nil) : record.error.map { .failure($0) } ?? .success(nil))
     } else {
       reader = promise
       readID = id
@@ -82,5 +90,16 @@ final class StreamReader: ChannelInboundHandler {
     guard let reader, let end else { return }
     self.reader = nil
     reader.completeWith(end.map { nil })
+  }
+}
+
+/// Remembers why a stream broke, for a reader that comes later: one that was cut off must not look like one that has ended.
+private final class StreamEnd: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  private(set) var error: (any Error)?
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if self.error == nil { self.error = error }
+    context.fireErrorCaught(error)
   }
 }

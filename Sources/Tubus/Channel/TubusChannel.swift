@@ -46,7 +46,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   private var unflushedBytes = 0
   private var promises: [(offset: UInt64, promise: EventLoopPromise<Void>)] = []
   private var isClosing = false
-  private var isClosed = false
+  private(set) var isClosed = false
   private var ending: TubusEnding?
 
   init(connection: TubusConnection, remote: Endpoint, driver: TubusDriver, parent: any Channel) {
@@ -236,6 +236,9 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     if isClosing || connection.readableBytes == 0 || ending != .closedByPeer { finish() }
   }
 
+  /// Nobody can read what is left any more: the port is closed.
+  func drop() { finish() }
+
   /// Hands over what came in, if the application asked for it.
   func deliver() {
     guard isActive, !isClosing, !isDelivering else { return }
@@ -298,6 +301,7 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     guard !isClosed else { return }
     isClosed = true
     isClosing = true
+    driver.forget(self)
     let reason = ending ?? .aborted
     failWrites(reason)
     let wasActive = active.exchange(false, ordering: .relaxed)

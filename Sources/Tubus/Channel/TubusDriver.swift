@@ -17,6 +17,8 @@ final class TubusDriver: ChannelInboundHandler {
   /// Peers that may have begun anew: they replace the old once they are proved.
   var challengers: [Endpoint: Peer] = [:]
   var unproven: [Endpoint] = []
+  /// Channels whose connection has ended while something of it is still to be read.
+  private var unread: [ObjectIdentifier: TubusChannel] = [:]
   var acceptance: Acceptance?
   private var touched: [Peer] = []
   var deadlines = Heap<Deadline>()
@@ -171,6 +173,7 @@ final class TubusDriver: ChannelInboundHandler {
     peer.isServing = false
     if channel.connection.isFinished {
       remove(peer, at: channel.remoteEndpoint)
+      if !channel.isClosed { unread[ObjectIdentifier(channel)] = channel }
     } else {
       account(for: peer)
       schedule(peer)
@@ -205,6 +208,9 @@ final class TubusDriver: ChannelInboundHandler {
     bufferedBytes -= peer.buffered
     peer.buffered = 0
   }
+
+  /// A channel has ended for its user, too.
+  func forget(_ channel: TubusChannel) { unread[ObjectIdentifier(channel)] = nil }
 
   // MARK: Sending
 
@@ -254,6 +260,7 @@ final class TubusDriver: ChannelInboundHandler {
       peer.onLinked = nil
       peer.channel.end(.aborted)
     }
+    for channel in Array(unread.values) { channel.drop() }
     context.fireChannelInactive()
   }
 

@@ -80,6 +80,7 @@ extension LabTests {
           try #require(unplugged.exit == .exited(0), "\(unplugged.errors)")
           try await acceptor.waitForLine(containing: "joined from another local address", deadline: .seconds(60))
           try await inviter.invites(roaming)
+          _ = try await roaming.waitForPassages(2, with: inviter)
           try await expectMatchingPassages(roaming, inviter)
         }
       }
