@@ -241,15 +241,16 @@ import Tubus
     try await withEndpoints { listener, connector in
       var ours = TubusConfiguration()
       ours.secret = 7
+      ours.linkTimeout = .milliseconds(300)
       var theirs = ours
       theirs.secret = 8
-      theirs.linkTimeout = .milliseconds(300)
       let accepted = try await listener.listen(ours, initializer: asyncTubus)
       let attempt = Task { [theirs] in
         try await connector.connect(to: listener.localEndpoint, theirs, initializer: asyncTubus)
       }
       await #expect(throws: TubusEnding.notLinked) { try await attempt.value }
-      #expect(try await listener.connectionCount() == 0)
+      // Of many garbled links one may look like a link; it proves nothing, and is soon forgotten.
+      try await eventually("nobody is there") { try await listener.connectionCount() == 0 }
       _ = accepted
     }
   }
