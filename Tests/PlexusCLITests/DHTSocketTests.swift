@@ -28,7 +28,7 @@ import Testing
       try await flood(target, from: sender, with: 12_000)
       let grown = try resident(acceptor) - before
       // Twelve megabytes were sent.
-      #expect(acceptor.isRunning && grown < 4096, "\(grown) KB more")
+      #expect(grown < 4096, "\(grown) KB more")
     }
     await sender.close()
   }
@@ -36,12 +36,12 @@ import Testing
   /// OpenDHT's own socket waits by select(2), which ends the process when a descriptor is above 1023.
   @Test func aProgramMayHaveManyDescriptorsOpen() async throws {
     let many = "ulimit -n 2048; for ((n = 10; n < 1200; n++)); do eval \"exec $n</dev/null\"; done; exec \"$0\" \"$@\""
-    try await joined(at: 0, startedBy: ["/bin/bash", "-c", many]) { #expect($0.isRunning) }
+    try await joined(at: 0, startedBy: ["/bin/bash", "-c", many]) { #expect($0.processIdentifier != nil) }
   }
 
   /// Calls `body` with a running acceptor that has joined the DHT.
   private func joined(
-    at port: UInt16, startedBy shell: [String] = [], _ body: (Process) async throws -> Void
+    at port: UInt16, startedBy shell: [String] = [], _ body: (Lab.RunningProgram) async throws -> Void
   ) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plexus-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -52,49 +52,37 @@ import Testing
       (serving.stunPort, serving.dhtPort, serving.dhtNetwork) = (0, 0, .random(in: 1...UInt32.max))
       let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       let server = try await PlexusServer.start(serving, logger: quiet)
-      let acceptor = try accept(at: port, server, network: serving.dhtNetwork, in: folder, startedBy: shell)
       do {
-        let said = try await tryingAgain(attempts: 400, pause: .milliseconds(50)) {
-          $0.contains("Joined the DHT") || !acceptor.isRunning
-        } _: {
-          try String(contentsOfFile: "\(folder)/errors", encoding: .utf8)
+        let command = try shell + accepting(at: port, server, network: serving.dhtNetwork, in: folder)
+        // A sanitizer's options are the test's, too.
+        let options = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+        try await Lab.withProgram(
+          command[0], arguments: Array(command.dropFirst()),
+          environment: options.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { $1 }
+        ) { acceptor in
+          try await acceptor.waitForLine(containing: "Joined the DHT")
+          try await body(acceptor)
         }
-        try #require(said.contains("Joined the DHT"), "\(said)")
-        try await body(acceptor)
       } catch {
         Issue.record(error)
       }
-      acceptor.terminate()
       await server.close()
     }
   }
 
-  private func accept(
-    at port: UInt16, _ server: PlexusServer, network: UInt32, in folder: String, startedBy shell: [String]
-  ) throws -> Process {
+  private func accepting(
+    at port: UInt16, _ server: PlexusServer, network: UInt32, in folder: String
+  ) throws -> [String] {
     let repository = try ApplicationRepository(path: folder)
     for name in ["ann@example.org/a", "bob@example.org/b"] {
       _ = try repository.create(IdentityName(name), options: NewIdentityOptions(bits: 2048))
     }
     let (stun, dht) = try (#require(server.stunEndpoints.first), #require(server.dhtEndpoints.first))
-    let command =
-      try shell + [
-        #require(Lab.findProgram("plexus")), "--accept", "--app-id=sockets", "--app-repo=\(folder)",
-        "--host-info=ann@example.org/a", "--exec-command=true", "--stun-server=\(stun)", "--dht-bootstrap=\(dht)",
-        "--dht-network=\(network)", "--dht-port=\(port)", "--no-port-mapping",
-      ]
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: command[0])
-    process.arguments = Array(command.dropFirst())
-    // A sanitizer's options are the test's, too.
-    let options = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
-    process.environment = options.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { $1 }
-    let log = "\(folder)/errors"
-    try "".write(toFile: log, atomically: false, encoding: .utf8)
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
-    return process
+    return try [
+      #require(Lab.findProgram("plexus")), "--accept", "--app-id=sockets", "--app-repo=\(folder)",
+      "--host-info=ann@example.org/a", "--exec-command=true", "--stun-server=\(stun)", "--dht-bootstrap=\(dht)",
+      "--dht-network=\(network)", "--dht-port=\(port)", "--no-port-mapping",
+    ]
   }
 
   /// Not faster than they are read: what waits for OpenDHT takes memory, up to its bound.
@@ -108,8 +96,9 @@ import Testing
   }
 
   /// In KB.
-  private func resident(_ process: Process) throws -> Int {
-    let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
+  private func resident(_ program: Lab.RunningProgram) throws -> Int {
+    let process = try #require(program.processIdentifier)
+    let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
     let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })
     return try #require(line.split { $0 == " " || $0 == "\t" }.dropFirst().first.flatMap { Int($0) })
   }

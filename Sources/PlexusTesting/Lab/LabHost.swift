@@ -73,37 +73,62 @@ extension Lab {
         throw LabError(
           .unavailable, "there is no program \(program) in \(Lab.binaryDirectory) nor in PATH; build or install it")
       }
-      var options = PlatformOptions()
-      // A group of its own, so that the teardown reaches the children too; a payload has a session of its own and stays.
-      options.processGroupID = 0
-      // Three seconds are longer than any program here should need to end cleanly.
-      options.teardownSequence = [
-        .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(3))
-      ]
       let configuration = Configuration(
         executable: .path(.init(ip)), arguments: Arguments(["netns", "exec", namespace, path] + arguments),
         // A host knows no DHT nodes of earlier labs, nor those of the machine's user, and leaves none of its memories there.
         environment: .inherit.updating([
           "XDG_CACHE_HOME": "\(directory)/cache", "XDG_STATE_HOME": "\(directory)/state",
         ]),
-        workingDirectory: .init(directory), platformOptions: options)
-      let record = ProgramRecord()
-      let name = program.split(separator: "/").last.map(String.init) ?? program
-      return try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await record.follow(configuration) }
-        let value: Value
-        do {
-          value = try await body(RunningProgram(name: name, record: record))
-        } catch {
-          group.cancelAll()
-          // What the program's end throws now follows from the cancellation; what the body threw came first.
-          while await group.nextResult() != nil {}
-          throw error
-        }
+        workingDirectory: .init(directory), platformOptions: Lab.programOptions)
+      return try await Lab.run(configuration, program, body)
+    }
+  }
+
+  /// Runs a program on this machine itself while `body` runs; then asks it to end, and soon after that makes it. It gets none of our descriptors, as a child
+  /// of Foundation's `Process` may: others that wait for the end of a pipe would wait for the program.
+  @discardableResult
+  public static func withProgram<Value: Sendable>(
+    _ path: String, arguments: [String], environment: [String: String], isolation: isolated (any Actor)? = #isolation,
+    _ body: (RunningProgram) async throws -> Value
+  ) async throws -> Value {
+    let variables = environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) }
+    let configuration = Configuration(
+      executable: .path(.init(path)), arguments: Arguments(arguments),
+      environment: .custom(Dictionary(uniqueKeysWithValues: variables)), platformOptions: programOptions)
+    return try await run(configuration, path, body)
+  }
+
+  private static var programOptions: PlatformOptions {
+    var options = PlatformOptions()
+    // A group of its own, so that the teardown reaches the children too; a payload has a session of its own and stays.
+    options.processGroupID = 0
+    // Three seconds are longer than any program here should need to end cleanly.
+    options.teardownSequence = [
+      .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(3))
+    ]
+    return options
+  }
+
+  private static func run<Value: Sendable>(
+    _ configuration: Configuration, _ program: String, isolation: isolated (any Actor)? = #isolation,
+    _ body: (RunningProgram) async throws -> Value
+  ) async throws -> Value {
+    let record = ProgramRecord()
+    let name = program.split(separator: "/").last.map(String.init) ?? program
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await record.follow(configuration) }
+      let value: Value
+      do {
+        value = try await body(RunningProgram(name: name, record: record))
+      } catch {
         group.cancelAll()
+        // What the program's end throws now follows from the cancellation; what the body threw came first.
         while await group.nextResult() != nil {}
-        return value
+        throw error
       }
+      group.cancelAll()
+      while await group.nextResult() != nil {}
+      return value
     }
   }
 }
