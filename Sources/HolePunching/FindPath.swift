@@ -21,10 +21,11 @@ public func findPath(
   openingOn eventLoops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
   configuration: PathConfiguration = PathConfiguration(), turns: PathTurns, attempt: UInt64 = 0
 ) async throws -> (path: FoundPath, socket: UDPSocket) {
-  var turn = PathTurn(turns, peer: name, attempt: attempt, maximum: configuration.maximumAssistance)
+  var turn = PathTurn(
+    turns, peer: name, attempt: attempt, maximum: configuration.maximumAssistance,
+    isWanted: own.takesManyDatagrams(with: peer))
   var configuration = configuration
-  if !own.takesManyDatagrams(with: peer) || !turn.take() { configuration.maximumAssistance = 0 }
-  turn.isWanted = own.takesManyDatagrams(with: peer)
+  if !turn.take() { configuration.maximumAssistance = 0 }
   var search = PathSearch(
     sockets: sockets.map(\.socket), eventLoops: eventLoops,
     finder: PathFinder(
@@ -62,26 +63,29 @@ private struct PathTurn {
   private let maximum: Int
   private var turn: PathTurns.Turn?
   private var nextLook = MonotonicClock.now
-  /// Whether the search is of those that take many datagrams.
-  var isWanted = false
+  /// Whether the search takes many datagrams, and has not lost its turn.
+  private var isWanted: Bool
 
   /// The wait for a turn is one of seconds.
   private static let lookEvery: Duration = .milliseconds(200)
 
-  init(_ turns: PathTurns, peer: String, attempt: UInt64, maximum: Int) {
+  init(_ turns: PathTurns, peer: String, attempt: UInt64, maximum: Int, isWanted: Bool) {
     (self.turns, self.peer, self.attempt, self.maximum) = (turns, peer, attempt, maximum)
+    self.isWanted = isWanted
   }
 
   /// Whether the turn is ours now.
   mutating func take() -> Bool {
+    guard isWanted else { return false }
     turn = turns.take(for: peer, attempt: attempt, now: MonotonicClock.now)
     return turn != nil
   }
 
   /// Has the search begin once the turn is there, and end when it is gone.
   mutating func look(_ finder: inout PathFinder) {
+    guard isWanted else { return }
     let now = MonotonicClock.now
-    guard isWanted, nextLook <= now else { return }
+    guard nextLook <= now else { return }
     nextLook = now.advanced(by: Self.lookEvery)
     if let turn {
       guard !turns.isHeld(turn) else { return }

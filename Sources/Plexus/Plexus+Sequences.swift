@@ -36,40 +36,16 @@ public struct ReceivedAdvents: AsyncSequence, Sendable {
 
   /// Takes notices, from its making to its end.
   public final class AsyncIterator: AsyncIteratorProtocol {
-    private var names: AsyncThrowingStream<IdentityName, any Error>.AsyncIterator
-    private let task: Task<Void, Never>
+    private let served: Served<IdentityName>
 
     init(plexus: Plexus, pattern: IdentityPattern) {
-      let (stream, feed) = AsyncThrowingStream.makeStream(
-        of: IdentityName.self, bufferingPolicy: .bufferingOldest(64))
-      names = stream.makeAsyncIterator()
-      task = Task {
-        do {
-          try await plexus.receiveAdvents(from: pattern) { feed.yield($0) }
-          feed.finish()
-        } catch {
-          feed.finish(throwing: error)
-        }
-      }
+      served = Served(keeping: 64) { feed in try await plexus.receiveAdvents(from: pattern) { feed.yield($0) } }
     }
-
-    deinit { task.cancel() }
 
     /// The next peer; nil when the task was cancelled.
     ///
     /// - Throws: ``PlexusError`` when the rendezvous cannot be used at all.
-    public func next() async throws -> IdentityName? {
-      do {
-        if let name = try await names.next() { return name }
-      } catch is CancellationError {
-      } catch {
-        await task.value
-        throw error
-      }
-      task.cancel()
-      await task.value
-      return nil
-    }
+    public func next() async throws -> IdentityName? { try await served.next() }
   }
 
   /// Begins to listen, for as long as the iterator lives.
@@ -86,49 +62,28 @@ public struct AcceptedPassages: AsyncSequence, Sendable {
   /// Takes passages. The peers are served from its making to its end.
   public final class AsyncIterator: AsyncIteratorProtocol {
     private let untaken = Untaken()
-    private var passages: AsyncThrowingStream<Passage, any Error>.AsyncIterator
-    private let task: Task<Void, Never>
+    private let served: Served<Passage>
 
     init(plexus: Plexus, pattern: IdentityPattern) {
-      let (stream, feed) = AsyncThrowingStream.makeStream(of: Passage.self, bufferingPolicy: .bufferingOldest(16))
-      let untaken = untaken
-      passages = stream.makeAsyncIterator()
-      task = Task {
-        do {
-          try await plexus.accept(from: pattern) { passage in
-            untaken.add(passage.socket)
-            if case .enqueued = feed.yield(passage) { return }
-            untaken.remove(passage.socket)
-            await passage.close()
-          }
-          feed.finish()
-        } catch {
-          feed.finish(throwing: error)
+      served = Served(keeping: 16) { [untaken] feed in
+        try await plexus.accept(from: pattern) { passage in
+          untaken.add(passage.socket)
+          if case .enqueued = feed.yield(passage) { return }
+          untaken.remove(passage.socket)
+          await passage.close()
         }
+      } atEnd: { [untaken] in
         for socket in untaken.all { await socket.close() }
       }
     }
-
-    deinit { task.cancel() }
 
     /// The next passage; nil when the task was cancelled.
     ///
     /// - Throws: ``PlexusError`` when the rendezvous cannot be used at all.
     public func next() async throws -> Passage? {
-      do {
-        if let passage = try await passages.next() {
-          untaken.remove(passage.socket)
-          return passage
-        }
-      } catch is CancellationError {
-      } catch {
-        await task.value
-        throw error
-      }
-      // Whoever begins anew after the end finds its ports free.
-      task.cancel()
-      await task.value
-      return nil
+      let passage = try await served.next()
+      if let passage { untaken.remove(passage.socket) }
+      return passage
     }
   }
 
@@ -141,5 +96,49 @@ public struct AcceptedPassages: AsyncSequence, Sendable {
     func add(_ socket: UDPSocket) { sockets.withLock { $0[ObjectIdentifier(socket)] = socket } }
     func remove(_ socket: UDPSocket) { sockets.withLock { $0[ObjectIdentifier(socket)] = nil } }
     var all: [UDPSocket] { sockets.withLock { Array($0.values) } }
+  }
+}
+
+/// What a task of its own gives to one reader. It is cancelled and waited for when the reading ends, or cancelled when the reader is dropped.
+private final class Served<Element: Sendable> {
+  private var elements: AsyncThrowingStream<Element, any Error>.AsyncIterator
+  private let task: Task<Void, Never>
+
+  /// - Parameters:
+  ///   - limit: how many wait to be read.
+  ///   - work: gives them.
+  ///   - end: what follows, however it ended.
+  init(
+    keeping limit: Int,
+    _ work: @escaping @Sendable (AsyncThrowingStream<Element, any Error>.Continuation) async throws -> Void,
+    atEnd end: @escaping @Sendable () async -> Void = {}
+  ) {
+    let (stream, feed) = AsyncThrowingStream.makeStream(of: Element.self, bufferingPolicy: .bufferingOldest(limit))
+    elements = stream.makeAsyncIterator()
+    task = Task {
+      do {
+        try await work(feed)
+        feed.finish()
+      } catch {
+        feed.finish(throwing: error)
+      }
+      await end()
+    }
+  }
+
+  deinit { task.cancel() }
+
+  func next() async throws -> Element? {
+    do {
+      if let element = try await elements.next() { return element }
+    } catch is CancellationError {
+    } catch {
+      await task.value
+      throw error
+    }
+    // Whoever begins anew after the end finds its ports free.
+    task.cancel()
+    await task.value
+    return nil
   }
 }

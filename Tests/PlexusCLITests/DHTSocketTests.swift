@@ -92,6 +92,7 @@ import Testing
       try await sender.send(Transmit(to: target, payload: garbage))
       if number.isMultiple(of: 40) { try await Task.sleep(for: .milliseconds(2)) }
     }
+    // What waits in the kernel's buffer, 200 KB at most, is read within milliseconds; nothing tells when.
     try await Task.sleep(for: .milliseconds(200))
   }
 

@@ -22,6 +22,10 @@ import Tubus
       await #expect(throws: ChannelError.ioOnClosedChannel) {
         try await channel.writeAndFlush(ByteBuffer(string: "too late"))
       }
+      // Nor is there anything to go on over another port.
+      _ = try await withEndpoints { other, _ in
+        await #expect(throws: (any Error).self) { try await other.takeOver(channel, to: .anyLoopback) }
+      }
       let isOpen = try await channel.getOption(.tubusStatistics).get().isOpen
       #expect(channel.isActive && !isOpen)
     }

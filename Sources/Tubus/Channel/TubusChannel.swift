@@ -236,6 +236,9 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     if isClosing || connection.readableBytes == 0 || ending != .closedByPeer { finish() }
   }
 
+  /// Whether the connection is over, though something of it may still be to read.
+  var hasEnded: Bool { ending != nil }
+
   /// Nobody can read what is left any more: the port is closed.
   func drop() { finish() }
 

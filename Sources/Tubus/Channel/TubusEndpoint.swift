@@ -146,13 +146,13 @@ public final class TubusEndpoint: Sendable {
   ///
   /// - Parameter stream: What another endpoint connected or accepted, and that is still open.
   /// - Throws: ``TubusEndpointError`` if there is a connection to that address or `stream` is none of this event loop,
-  ///   `ChannelError.ioOnClosedChannel` if one of the two is closed.
+  ///   `ChannelError.ioOnClosedChannel` if one of the two is closed, or the stream has ended and only waits to be read.
   public func takeOver(_ stream: any Channel, to peer: Endpoint) async throws {
     guard let stream = stream as? TubusChannel, stream.eventLoop === eventLoop else {
       throw TubusEndpointError.notMovable
     }
     try await eventLoop.submit { [driver] in
-      guard stream.isActive else { throw ChannelError.ioOnClosedChannel }
+      guard stream.isActive, !stream.hasEnded else { throw ChannelError.ioOnClosedChannel }
       try driver.value.adopt(stream, at: peer)
     }.get()
   }
