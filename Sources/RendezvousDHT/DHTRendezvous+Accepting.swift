@@ -7,39 +7,22 @@ extension DHTRendezvous {
   public nonisolated func invitations(
     application: String, from peers: IdentityPattern
   ) -> AsyncThrowingStream<Invitation, any Error> {
-    let (stream, feed) = AsyncThrowingStream.makeStream(of: Invitation.self, bufferingPolicy: .bufferingOldest(64))
-    let inbox = ValueInbox(logger: logger)
-    // Ends the receiver however the stream ends; closing twice does nothing.
-    feed.onTermination = { _ in inbox.close() }
-    Task {
-      do {
-        try await receive(application, from: peers, inbox: inbox, feed: feed)
-      } catch {
-        feed.finish(throwing: error)
-      }
-    }
-    return stream
-  }
-
-  /// Starts the receiver; the task that runs it is ours, so that ``leave()`` can wait for it.
-  private func receive(
-    _ application: String, from peers: IdentityPattern, inbox: ValueInbox,
-    feed: AsyncThrowingStream<Invitation, any Error>.Continuation
-  ) throws {
-    let receiver = InviteReceiver(
-      own: own, application: application, subjects: subjects, directory: directory(peers), node: try runningNode(),
-      sealer: sealer, memory: memory, unixSeconds: unixSeconds, logger: logger, inbox: inbox)
-    let number = keep {
-      await receiver.run { invitation in
-        if case .dropped = feed.yield(invitation) {
-          receiver.logger.warning(
-            "too many invites wait: one was lost",
-            metadata: ["event": "invite.queue-full", "peer": "\(invitation.peer.name)"])
+    received { me, inbox, feed in
+      let receiver = InviteReceiver(
+        own: me.own, application: application, subjects: me.subjects, directory: me.directory(peers),
+        node: try me.runningNode(), sealer: me.sealer, memory: me.memory, unixSeconds: me.unixSeconds,
+        logger: me.logger,
+        inbox: inbox)
+      return {
+        await receiver.run { invitation in
+          if case .dropped = feed.yield(invitation) {
+            receiver.logger.warning(
+              "too many invites wait: one was lost",
+              metadata: ["event": "invite.queue-full", "peer": "\(invitation.peer.name)"])
+          }
         }
       }
-      feed.finish()
     }
-    inboxes[number] = inbox
   }
 
   /// Puts the answer where the inviter looks, and again by ``PutPlan``.

@@ -27,30 +27,13 @@ extension DHTRendezvous {
   public nonisolated func advents(
     application: String, from peers: IdentityPattern
   ) -> AsyncThrowingStream<Advent, any Error> {
-    let (stream, feed) = AsyncThrowingStream.makeStream(of: Advent.self, bufferingPolicy: .bufferingOldest(64))
-    let inbox = ValueInbox(logger: logger)
-    feed.onTermination = { _ in inbox.close() }
-    Task {
-      do {
-        try await receiveAdvents(application, from: peers, inbox: inbox, feed: feed)
-      } catch {
-        feed.finish(throwing: error)
-      }
+    received { me, inbox, feed in
+      let receiver = AdventReceiver(
+        own: me.own, application: application, subjects: me.subjects, directory: me.directory(peers),
+        node: try me.runningNode(), sealer: me.sealer, memory: me.memory, unixSeconds: me.unixSeconds,
+        logger: me.logger,
+        inbox: inbox)
+      return { await receiver.run { feed.yield($0) } }
     }
-    return stream
-  }
-
-  private func receiveAdvents(
-    _ application: String, from peers: IdentityPattern, inbox: ValueInbox,
-    feed: AsyncThrowingStream<Advent, any Error>.Continuation
-  ) throws {
-    let receiver = AdventReceiver(
-      own: own, application: application, subjects: subjects, directory: directory(peers), node: try runningNode(),
-      sealer: sealer, memory: memory, unixSeconds: unixSeconds, logger: logger, inbox: inbox)
-    let number = keep {
-      await receiver.run { feed.yield($0) }
-      feed.finish()
-    }
-    inboxes[number] = inbox
   }
 }

@@ -90,6 +90,45 @@ public actor DHTRendezvous: Rendezvous {
     return number
   }
 
+  /// What comes in under our keys, judged, for as long as it is read. A stream that is not read keeps the 64 oldest.
+  ///
+  /// - Parameter makeReceiver: gives what judges the inbox's values and feeds the stream until its end. The task that runs it is ours, so
+  ///   that ``leave()`` can wait for it.
+  nonisolated func received<Element: Sendable>(
+    _ makeReceiver:
+      @escaping @Sendable (
+        isolated DHTRendezvous, ValueInbox, AsyncThrowingStream<Element, any Error>.Continuation
+      ) throws -> @Sendable () async -> Void
+  ) -> AsyncThrowingStream<Element, any Error> {
+    let (stream, feed) = AsyncThrowingStream.makeStream(of: Element.self, bufferingPolicy: .bufferingOldest(64))
+    let inbox = ValueInbox(logger: logger)
+    // Ends the receiver however the stream ends; closing twice does nothing.
+    feed.onTermination = { _ in inbox.close() }
+    Task {
+      do {
+        try await begin(inbox, feed, makeReceiver)
+      } catch {
+        feed.finish(throwing: error)
+      }
+    }
+    return stream
+  }
+
+  /// In one step, so that ``leave()`` comes before it or finds all of it.
+  private func begin<Element: Sendable>(
+    _ inbox: ValueInbox, _ feed: AsyncThrowingStream<Element, any Error>.Continuation,
+    _ makeReceiver: (
+      isolated DHTRendezvous, ValueInbox, AsyncThrowingStream<Element, any Error>.Continuation
+    ) throws -> @Sendable () async -> Void
+  ) throws {
+    let run = try makeReceiver(self, inbox, feed)
+    let number = keep {
+      await run()
+      feed.finish()
+    }
+    inboxes[number] = inbox
+  }
+
   func forget(_ number: Int) {
     tasks[number] = nil
     inboxes[number] = nil
