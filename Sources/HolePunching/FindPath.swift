@@ -7,7 +7,7 @@ import STUN
 /// Looks for the best path to a peer, on several sockets at once, as a child of the calling task.
 ///
 /// - Parameters:
-///   - name: the peer's name, by which `turns` remembers failures.
+///   - name: the peer's name, by which `turns` remembers failures, and counts what is sent for its sake.
 ///   - sockets: one for each of `bases`' purposes, in order; see ``CheckBase``. All are closed on return but the one that is returned.
 ///   - own: what the peer was told; its first server-reflexive candidate is of the first IPv4 socket.
 ///   - peer: what the peer told.
@@ -31,7 +31,7 @@ public func findPath(
     finder: PathFinder(
       role: role, own: own, peer: peer,
       bases: sockets.map { CheckBase($0.socket.localEndpoint, purpose: $0.purpose) }, configuration: configuration,
-      now: MonotonicClock.now, generator: SystemRandomNumberGenerator()), turn: turn)
+      budget: turns.budget(for: name), now: MonotonicClock.now, generator: SystemRandomNumberGenerator()), turn: turn)
   let result: Result<PathFinder.Outcome, any Error>
   do { result = .success(try await search.run()) } catch { result = .failure(error) }
   let outcome = try? result.get()

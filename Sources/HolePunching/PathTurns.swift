@@ -7,6 +7,8 @@ import Synchronization
 /// Two at once would be a burden for the NATs, and each would send at the full rate. A search that has no turn looks with ordinary
 /// checks only, until it gets one. A later attempt to meet a peer takes the turn of an earlier one to the same peer: whoever invites again
 /// has given up the last time, and left its invitation behind.
+///
+/// All searches for one peer together send no more than 190 datagrams in any second towards one address.
 public final class PathTurns: Sendable {
   /// The rest after a first failure, doubled for each one that follows.
   static let firstRest: Duration = .seconds(15)
@@ -27,8 +29,14 @@ public final class PathTurns: Sendable {
     fileprivate let number: UInt64
   }
 
+  /// Lives as long as a search that has it.
+  private struct SharedBudget {
+    weak var value: SendBudget?
+  }
+
   private struct State {
     var holder: Turn?
+    var budgets: [String: SharedBudget] = [:]
     var count: UInt64 = 0
     var rests: [String: Rest] = [:]
   }
@@ -50,6 +58,17 @@ public final class PathTurns: Sendable {
       let turn = Turn(peer: peer, attempt: attempt, number: state.count)
       state.holder = turn
       return turn
+    }
+  }
+
+  /// What may be sent for the sake of a peer, in all the searches for it.
+  func budget(for peer: String) -> SendBudget {
+    state.withLock { state in
+      if let budget = state.budgets[peer]?.value { return budget }
+      let budget = SendBudget()
+      state.budgets = state.budgets.filter { $0.value.value != nil }
+      state.budgets[peer] = SharedBudget(value: budget)
+      return budget
     }
   }
 

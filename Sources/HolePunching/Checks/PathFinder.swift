@@ -26,7 +26,7 @@ public struct PathFinder: Sendable {
   private let ownBases: Int
   private var list: CheckList
   private var sentChecks = SentChecks()
-  private var budget = SendBudget()
+  private let budget: SendBudget
   private var reactions: ReactionBudget
   private var assistant: Assistant
   private var agreement: Agreement
@@ -56,7 +56,17 @@ public struct PathFinder: Sendable {
     configuration: PathConfiguration = PathConfiguration(), now: Instant,
     generator: any RandomNumberGenerator & Sendable
   ) {
-    (self.role, self.configuration, self.bases, start) = (role, configuration, bases, now)
+    self.init(
+      role: role, own: own, peer: peer, bases: bases, configuration: configuration, budget: SendBudget(), now: now,
+      generator: generator)
+  }
+
+  /// The same, within a budget that others share.
+  init(
+    role: PunchRole, own: PunchOffer, peer: PunchOffer, bases: [CheckBase], configuration: PathConfiguration,
+    budget: SendBudget, now: Instant, generator: any RandomNumberGenerator & Sendable
+  ) {
+    (self.role, self.configuration, self.bases, self.budget, start) = (role, configuration, bases, budget, now)
     var generator = generator
     keys = CheckKeys(role: role, own: own.keyShare, peer: peer.keyShare)
     plan = PathPlan(role: role, own: own, peer: peer, seed: generator.next())
@@ -204,7 +214,7 @@ public struct PathFinder: Sendable {
       guard agreement.takeNomination(nomination.number, base: base, remote: source, now: now) else { return }
       place = nomination.place
     }
-    send(.success(mapped: source), id: id, on: base, to: source, hopLimit: nil, isImportant: true, now: now)
+    send(.success(mapped: source), id: id, on: base, to: source, hopLimit: nil, purpose: .agreement, now: now)
     if let index { list.trigger(index) }
   }
 
@@ -228,8 +238,9 @@ public struct PathFinder: Sendable {
     while let shot = assistant.takeDue(available: bases.count - ownBases, now: now) {
       let base = shot.socket.map { ownBases + $0 } ?? searchBase
       guard let base, bases.indices.contains(base) else { continue }
-      counters.guesses += 1
-      request(on: base, to: shot.destination, hopLimit: shot.hopLimit, nomination: nil, isImportant: false, now: now)
+      let isSent = request(
+        on: base, to: shot.destination, hopLimit: shot.hopLimit, nomination: nil, purpose: .guess, now: now)
+      if isSent { counters.guesses += 1 } else { assistant.postpone(shot, now: now) }
     }
   }
 
@@ -248,7 +259,7 @@ public struct PathFinder: Sendable {
     case .nominate(let index, let number):
       let pair = list[index]
       request(
-        on: pair.base, to: pair.remote.endpoint, hopLimit: nil, nomination: number, isImportant: true, now: now)
+        on: pair.base, to: pair.remote.endpoint, hopLimit: nil, nomination: number, purpose: .agreement, now: now)
     case .giveUp(let index):
       list[index].hasFailed = true
       if list.best == nil { list.forgiveAll() }
@@ -264,13 +275,15 @@ public struct PathFinder: Sendable {
     let isLow = isEarly && role == .accepting && (now < fullHopLimitFrom || pair.sent.isMultiple(of: 2))
     request(
       on: pair.base, to: pair.remote.endpoint, hopLimit: isLow ? configuration.lowHopLimit : nil, nomination: nil,
-      isImportant: false, now: now)
+      purpose: .check, now: now)
     list[index].noteSent(now: now)
   }
 
+  @discardableResult
   private mutating func request(
-    on base: Int, to destination: Endpoint, hopLimit: UInt8?, nomination: UInt32?, isImportant: Bool, now: Instant
-  ) {
+    on base: Int, to destination: Endpoint, hopLimit: UInt8?, nomination: UInt32?, purpose: SendBudget.Purpose,
+    now: Instant
+  ) -> Bool {
     let id = STUNTransactionID(using: &generator)
     let priority = Candidate.priority(.peerReflexive, bases[base].local.address)
     let isSent = send(
@@ -278,26 +291,26 @@ public struct PathFinder: Sendable {
         priority: priority,
         nomination: nomination.map { CheckMessage.Nomination(number: $0, place: destination) }), id: id, on: base,
       to: destination, hopLimit: hopLimit,
-      isImportant: isImportant, now: now)
-    guard isSent else { return }
+      purpose: purpose, now: now)
+    guard isSent else { return false }
     sentChecks.add(id, SentChecks.Entry(base: base, destination: destination, sentAt: now, nomination: nomination))
+    return true
   }
 
   private mutating func sendBegin(now: Instant) {
     guard let number = agreement.number, let path = agreedPath else { return }
     send(
       .begin(nomination: number), id: STUNTransactionID(using: &generator), on: path.base, to: path.remote,
-      hopLimit: nil, isImportant: true, now: now)
+      hopLimit: nil, purpose: .agreement, now: now)
   }
 
   @discardableResult
   private mutating func send(
     _ content: CheckMessage.Content, id: STUNTransactionID, on base: Int, to destination: Endpoint, hopLimit: UInt8?,
-    isImportant: Bool, now: Instant
+    purpose: SendBudget.Purpose, now: Instant
   ) -> Bool {
-    let isAllowed = budget.take(destination.address, isImportant: isImportant, now: now)
-    counters.peakPerSecond = budget.peak
-    guard isAllowed else { return false }
+    guard let count = budget.take(destination.address, for: purpose, now: now) else { return false }
+    counters.peakPerSecond = max(counters.peakPerSecond, count)
     let payload = CheckMessage(content, id: id).encoded(keys: keys)
     outbox.append(
       SocketTransmit(socket: base, transmit: Transmit(to: destination, payload: payload, hopLimit: hopLimit)))

@@ -1,32 +1,45 @@
 import Datagrams
 import DequeModule
+import Synchronization
 
 /// Keeps what is sent towards one address below a rate, whatever asks for it, over any second.
-struct SendBudget: Sendable {
-  /// Never more than 200 datagrams a second towards one address; ten are left for the clock of the driver, who sends a little later.
-  static let perSecond = 190
-  /// Left for answers and for the choice of a path, which matter more than further checks.
-  static let reserve = 15
-  /// More addresses than a peer can offer.
-  private static let maximumAddresses = 64
+///
+/// The searches for one peer share it, through their ``PathTurns``: a peer that holds many passages, and names one address in all of them, has no more
+/// sent there than with one. Those for different peers do not, or one could hold up another.
+final class SendBudget: Sendable {
+  /// What a datagram is for. What matters less leaves room for the rest, also for that of other searches.
+  enum Purpose: Int {
+    case guess = 165
+    case check = 180
+    /// Answers, and what the peers agree by: a path that works is not lost for further checks.
+    case agreement = 190
 
-  private var recent: [IPAddress: Deque<Instant>] = [:]
-  /// The most that went to one address in a second.
-  private(set) var peak = 0
+    /// How many there may be in a second before one of these: never more than 200 datagrams a second go towards one address, and ten of them are
+    /// left for the clock of the driver, who sends a little later.
+    var limit: Int { rawValue }
+  }
 
-  /// Whether one more may go; if so it counts.
-  mutating func take(_ address: IPAddress, isImportant: Bool, now: Instant) -> Bool {
+  /// More than a peer can name with all its passages.
+  private static let maximumAddresses = 512
+
+  private let recent = Mutex<[IPAddress: Deque<Instant>]>([:])
+
+  /// Takes one datagram out of the budget.
+  ///
+  /// - Returns: how many went to this address in the last second, this one included; nil if it may not go.
+  func take(_ address: IPAddress, for purpose: Purpose, now: Instant) -> Int? {
     let second = now.advanced(by: .seconds(-1))
-    if recent[address] == nil, recent.count >= Self.maximumAddresses {
-      recent = recent.filter { $0.value.last.map { $0 > second } == true }
-      guard recent.count < Self.maximumAddresses else { return false }
+    return recent.withLock { recent in
+      if recent[address] == nil, recent.count >= Self.maximumAddresses {
+        recent = recent.filter { $0.value.last.map { $0 > second } == true }
+        guard recent.count < Self.maximumAddresses else { return nil }
+      }
+      var times = recent.removeValue(forKey: address) ?? []
+      defer { recent[address] = times }
+      while let first = times.first, first <= second { times.removeFirst() }
+      guard times.count < purpose.limit else { return nil }
+      times.append(now)
+      return times.count
     }
-    var times = recent[address] ?? []
-    while let first = times.first, first <= second { times.removeFirst() }
-    let isAllowed = times.count < (isImportant ? Self.perSecond : Self.perSecond - Self.reserve)
-    if isAllowed { times.append(now) }
-    peak = max(peak, times.count)
-    recent[address] = times
-    return isAllowed
   }
 }

@@ -26,6 +26,8 @@ struct Assistant: Sendable {
   /// Whether no more sockets are to be had.
   var areComplete = false
   private var turns = 0
+  /// A datagram that was due when too many were.
+  private var postponed: Shot?
 
   /// - Parameter isLate: whether the peer begins long after this side.
   init(_ plan: PathPlan, configuration: PathConfiguration, isLate: Bool, start: Instant) {
@@ -59,12 +61,25 @@ struct Assistant: Sendable {
   /// The peer was heard, and what it was heard on may become a path: further datagrams could only do harm to that.
   mutating func pause(until time: Instant) { next = next.map { max($0, time) } }
 
+  /// The datagram could not go now; it is the next one that is due.
+  mutating func postpone(_ shot: Shot, now: Instant) {
+    postponed = shot
+    count -= 1
+    next = now.advanced(by: PathTiming.guessInterval)
+  }
+
   /// The datagram that is due.
   ///
   /// - Parameter available: how many of its ``sockets`` are open.
   mutating func takeDue(available: Int, now: Instant) -> Shot? {
     guard let due = next, due <= now else { return nil }
     hasStarted = true
+    if let postponed {
+      self.postponed = nil
+      count += 1
+      next = now.advanced(by: PathTiming.guessInterval)
+      return postponed
+    }
     guard count < bound else {
       next = nil
       return nil

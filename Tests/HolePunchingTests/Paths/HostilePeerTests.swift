@@ -82,6 +82,41 @@ import Testing
     }
   }
 
+  /// Sixteen passages are what one peer may have at a time, and each offer names the same third party.
+  @Test func aPeerWithManyPassagesHasNoMoreSentToAThirdPartyThanWithOne() async {
+    var random = SeededGenerator(seed: 11)
+    let (turns, victim) = (PathTurns(), IPAddress.v4(0xC633_6407))
+    let traits = NATTraits(mapping: .addressAndPortDependent, filtering: .addressAndPortDependent, allocation: .random)
+    var finders = (0..<16).map { _ in
+      let peer = PunchOffer(
+        candidates: (0..<16).map {
+          Candidate(.serverReflexive, Endpoint(address: victim, port: 4000 + UInt16($0)), priority: .max)
+        }, traits: traits, keyShare: KeyShare(using: &random))
+      return PathFinder(
+        role: .accepting, own: offer(NATTraits(), random: &random), peer: peer,
+        bases: [CheckBase(Endpoint(address: .v4(0xC0A8_0102), port: 4000))], configuration: PathConfiguration(),
+        budget: turns.budget(for: "peer"), now: .zero, generator: random.split())
+    }
+    var sent: [Instant] = []
+    var perFinder = [Int](repeating: 0, count: finders.count)
+    for millisecond in 0..<5000 {
+      let now = Instant.zero.advanced(by: .milliseconds(millisecond))
+      if millisecond.isMultiple(of: 100) { await Task.yield() }
+      for index in finders.indices {
+        finders[index].handleTimeout(now: now)
+        while let transmit = finders[index].pollTransmit() {
+          #expect(transmit.transmit.destination.address == victim)
+          sent.append(now)
+          perFinder[index] += 1
+        }
+      }
+    }
+    for (index, time) in sent.enumerated() where index >= 190 {
+      #expect(sent[index - 190].duration(to: time) >= .seconds(1))
+    }
+    #expect(sent.count > 5 * 150 && perFinder.allSatisfy { $0 > 0 })
+  }
+
   @Test func strangersNeitherEndNorProlongASearch() {
     var random = SeededGenerator(seed: 9)
     let (own, peer) = (offer(NATTraits(), random: &random), offer(NATTraits(), random: &random))

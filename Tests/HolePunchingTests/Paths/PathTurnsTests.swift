@@ -46,4 +46,33 @@ import Testing
       now = now.advanced(by: rest)
     }
   }
+
+  @Test func searchesForOnePeerShareABudgetAndThoseForOthersDoNot() {
+    let turns = PathTurns()
+    var first: SendBudget? = turns.budget(for: "a")
+    let second = turns.budget(for: "b")
+    #expect(first === turns.budget(for: "a") && first !== second)
+    let address = IPAddress.v4(1)
+    while first?.take(address, for: .agreement, now: .zero) != nil {}
+    #expect(turns.budget(for: "a").take(address, for: .agreement, now: .zero) == nil)
+    #expect(second.take(address, for: .guess, now: .zero) == 1)
+    // With its last search it is gone.
+    first = nil
+    #expect(turns.budget(for: "a").take(address, for: .guess, now: .zero) == 1)
+  }
+
+  @Test func whatMattersMoreHasRoomLeft() {
+    let (budget, address) = (SendBudget(), IPAddress.v4(1))
+    func takeAll(_ purpose: SendBudget.Purpose, at now: Instant) -> Int {
+      var count = 0
+      while budget.take(address, for: purpose, now: now) != nil { count += 1 }
+      return count
+    }
+    #expect(takeAll(.guess, at: .zero) == 165)
+    #expect(takeAll(.check, at: .zero) == 15 && takeAll(.guess, at: .zero) == 0)
+    #expect(takeAll(.agreement, at: .zero.advanced(by: .milliseconds(999))) == 10)
+    #expect(budget.take(.v4(2), for: .guess, now: .zero) == 1)
+    // The ten of the last instant are still of this second.
+    #expect(takeAll(.agreement, at: .zero.advanced(by: .seconds(1))) == 180)
+  }
 }
