@@ -9,7 +9,7 @@ import Testing
 @testable import RendezvousEmail
 
 /// What real servers do not do on demand, over real sockets and TLS.
-@Suite(.timeLimit(.minutes(1))) struct ScriptedServerTests {
+@Suite(.timeLimit(.minutes(3))) struct ScriptedServerTests {
   @Test func anAcceptorReconnectsAndMissesNothing() async throws {
     try await ScriptedMailServer.run { server in
       try await Peer.with(Cast.bob, server.configuration) { bob in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RendezvousDHT
 
-@Suite(.timeLimit(.minutes(1))) struct AdventTests {
+@Suite(.timeLimit(.minutes(3))) struct AdventTests {
   @Test func presenceIsToldOverTheDHT() async throws {
     let (ann, bob) = (try Cast.ann.get(), try Cast.bob.get())
     try await TestNetwork.run { network in

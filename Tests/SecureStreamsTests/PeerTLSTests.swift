@@ -9,7 +9,7 @@ import Tubus
 
 @testable import SecureStreams
 
-@Suite(.timeLimit(.minutes(1))) struct PeerTLSTests {
+@Suite(.timeLimit(.minutes(3))) struct PeerTLSTests {
   @Test func bothProveWhoTheyAreAndTalk() async throws {
     let (ann, bob) = try Cast.two.get()
     try await withTubusPair { client, server in

@@ -9,7 +9,7 @@ import Testing
 
 /// What a listening port does without descriptors. The error is handed to it as the kernel's would be: a process without descriptors would
 /// take those of all other tests away.
-@Suite(.timeLimit(.minutes(1))) struct AcceptPauseTests {
+@Suite(.timeLimit(.minutes(3))) struct AcceptPauseTests {
   @Test(arguments: [EMFILE, ENFILE]) func aPortRestsAndGoesOnAfterOneWarning(code: CInt) async throws {
     let log = TestLog()
     let clients = Clients()
