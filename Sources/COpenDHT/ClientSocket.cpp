@@ -12,6 +12,12 @@ namespace {
 constexpr auto heardFor = 10min;
 /// A ping may be lost, and a node is handed out again and again: ask anew, but not with every reply.
 constexpr auto pingAgain = 500ms;
+/// A reply later than this belongs to no request of OpenDHT any more.
+constexpr auto repliesWithin = 30s;
+/// Pings at once, and in each second that follows: a lookup meets a few dozen nodes, joining some more. Who answers us may be
+/// lying, and what it names need be no nodes.
+constexpr double pingsAtOnce = 256;
+constexpr double pingsPerSecond = 64;
 /// Bytes of a node id.
 constexpr size_t idSize = 20;
 /// About 130 bytes each. A lookup meets a few dozen; what does not fit is shown to OpenDHT unasked.
@@ -25,12 +31,24 @@ bool takesOneMorePair(const uint8_t *data, size_t size) {
   return size > 0 && data[0] >= 0x80 && data[0] < 0x8F;
 }
 
+/// Whether an address can be a node's: neither nothing nor everybody. OpenDHT does not ask others either.
+bool isOneHosts(const dht::SockAddr &address) {
+  if (address.getFamily() == AF_INET) {
+    const auto first = ntohl(address.getIPv4().sin_addr.s_addr) >> 24;
+    return first != 0 && first < 224;
+  }
+  const auto &ip = address.getIPv6().sin6_addr;
+  return !IN6_IS_ADDR_UNSPECIFIED(&ip) && !IN6_IS_ADDR_MULTICAST(&ip) && !IN6_IS_ADDR_LINKLOCAL(&ip) &&
+         !IN6_IS_ADDR_V4MAPPED(&ip);
+}
+
 /// msgpack: the string "s", true.
 constexpr uint8_t clientFlag[] = {0xA1, 's', 0xC3};
 
 }  // namespace
 
 int ClientSocket::sendTo(const dht::SockAddr &destination, const uint8_t *data, size_t size, bool replied) {
+  noteAsked(destination);
   if (!takesOneMorePair(data, size)) return PollingSocket::sendTo(destination, data, size, replied);
   std::vector<uint8_t> flagged;
   flagged.reserve(size + sizeof clientFlag);
@@ -44,12 +62,11 @@ void ClientSocket::inspect(dht::net::ReceivedPacket &packet) try {
   const auto now = dht::clock::now();
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (contacts_.size() >= contactsAtMost && now - roomMade_ >= makeRoomAgain) makeRoom(now);
+    // OpenDHT takes nodes from replies alone. What anybody else says must not set us off, and leaves nothing behind.
     auto contact = contacts_.find(packet.from);
-    if (contact != contacts_.end())
-      contact->second.heard = now;
-    else if (contacts_.size() < contactsAtMost)
-      contacts_[packet.from].heard = now;
+    if (contact == contacts_.end()) return;
+    contact->second.heard = now;
+    if (now - contact->second.asked > repliesWithin) return;
   }
   if (packet.data.empty()) return;
   auto bytes = reinterpret_cast<char *>(packet.data.data());
@@ -99,19 +116,37 @@ void ClientSocket::hideUnheard(char *nodes, size_t size, size_t addressSize, tim
   }
 }
 
+/// Notes that we send something to an address, whose replies count from now on.
+void ClientSocket::noteAsked(const dht::SockAddr &address) {
+  const auto now = dht::clock::now();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (contacts_.size() >= contactsAtMost && now - roomMade_ >= makeRoomAgain) makeRoom(now);
+  auto contact = contacts_.find(address);
+  if (contact != contacts_.end())
+    contact->second.asked = now;
+  else if (contacts_.size() < contactsAtMost)
+    contacts_[address].asked = now;
+}
+
 /// Whether a node has been heard of late, or cannot be asked; asks it if not.
 bool ClientSocket::isHeard(const dht::SockAddr &address, time_point now) {
+  if (!isOneHosts(address)) return true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     auto contact = contacts_.find(address);
-    if (contact == contacts_.end()) {
-      if (contacts_.size() >= contactsAtMost) return true;
-      contact = contacts_.emplace(address, Contact{}).first;
+    if (contact != contacts_.end()) {
+      const auto &known = contact->second;
+      if (known.heard != time_point{} && now - known.heard < heardFor) return true;
+      if (known.asked != time_point{} && now - known.asked < pingAgain) return false;
+    } else if (contacts_.size() >= contactsAtMost) {
+      return true;
     }
-    auto &known = contact->second;
-    if (known.heard != time_point{} && now - known.heard < heardFor) return true;
-    if (known.pinged != time_point{} && now - known.pinged < pingAgain) return false;
-    known.pinged = now;
+    const std::chrono::duration<double> passed = now - pingsRefilled_;
+    pingsLeft_ = std::min(pingsAtOnce, pingsLeft_ + pingsPerSecond * passed.count());
+    pingsRefilled_ = now;
+    // OpenDHT asks few of those that it is shown.
+    if (pingsLeft_ < 1) return true;
+    pingsLeft_ -= 1;
   }
   ping(address);
   return false;
@@ -145,7 +180,7 @@ void ClientSocket::ping(const dht::SockAddr &address) {
 void ClientSocket::makeRoom(time_point now) {
   roomMade_ = now;
   for (auto contact = contacts_.begin(); contact != contacts_.end();) {
-    const auto last = std::max(contact->second.heard, contact->second.pinged);
+    const auto last = std::max(contact->second.heard, contact->second.asked);
     contact = now - last < heardFor ? std::next(contact) : contacts_.erase(contact);
   }
 }

@@ -36,11 +36,12 @@ class ClientSocket : public PollingSocket {
   using time_point = dht::time_point;
 
   struct Contact {
-    time_point heard{};   ///< when it sent us something; never: the epoch
-    time_point pinged{};  ///< when we last asked it
+    time_point heard{};  ///< when it sent us something; never: the epoch
+    time_point asked{};  ///< when we last sent it something
   };
 
   void hideUnheard(char *nodes, size_t size, size_t addressSize, time_point now);
+  void noteAsked(const dht::SockAddr &address);
   bool isHeard(const dht::SockAddr &address, time_point now);
   void ping(const dht::SockAddr &address);
   void makeRoom(time_point now);
@@ -50,6 +51,8 @@ class ClientSocket : public PollingSocket {
   std::mutex mutex_;
   std::map<dht::SockAddr, Contact> contacts_;
   time_point roomMade_{};  ///< when contacts were last forgotten
+  double pingsLeft_ = 0;   ///< full at the first look: the epoch is long ago
+  time_point pingsRefilled_{};
   std::mt19937 random_{std::random_device{}()};
 };
 
