@@ -25,6 +25,8 @@ struct InviteAttempt: Sendable {
   let firstID: UInt64
   /// Gives other numbers for the invite to go under.
   let numbers: InviteNumbers
+  /// Numbers that somebody else's values have.
+  private let abandoned = AbandonedNumbers()
 
   /// When the answer is asked for besides the listen: in vain in all but a few cases. Where many answers of the last ten
   /// minutes lie under our key, nodes were seen to show a new one a second late or not at all, and asking by number gets it
@@ -125,8 +127,8 @@ struct InviteAttempt: Sendable {
       logger.debug(
         "the number of the invite was taken: using another",
         metadata: ["event": "dht.invite-renumbered", "id": "\(other.id)"])
-      // An answer to the old number is not meant for us.
-      desk.unregister(inbox)
+      // The old number stays registered: the companion went under it, and may be answered. A bare line under it is not meant for us.
+      abandoned.add(value.id)
       desk.register(inbox, for: other.id)
       // Not before: what is put repeatedly beside this goes under the new number from now on.
       current.value.withLock { $0 = other }
@@ -198,6 +200,9 @@ struct InviteAttempt: Sendable {
       return .decline(notice.reason)
     }
     let accepted = try reference(in: line)
+    guard CompanionMessage.isCompanion(line) || !abandoned.contains(value.id) else {
+      throw .malformed("it answers another's invite")
+    }
     guard memory.isNew(accepted.puzzle, of: owner, logger: logger) else { throw .replay }
     return .accept(accepted)
   }
@@ -220,4 +225,10 @@ struct InviteAttempt: Sendable {
 private final class CurrentValue: Sendable {
   let value: Mutex<SealedValue>
   init(_ value: SealedValue) { self.value = Mutex(value) }
+}
+
+private final class AbandonedNumbers: Sendable {
+  private let ids = Mutex<Set<UInt64>>([])
+  func add(_ id: UInt64) { ids.withLock { _ = $0.insert(id) } }
+  func contains(_ id: UInt64) -> Bool { ids.withLock { $0.contains(id) } }
 }
