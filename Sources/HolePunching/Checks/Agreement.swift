@@ -129,8 +129,11 @@ struct Agreement: Sendable {
   /// The acceptor was told a choice; whether it takes it, or has.
   mutating func takeNomination(_ number: UInt32, base: Int, remote: Endpoint, now: Instant) -> Bool {
     guard role == .accepting, number >= latestNumber, number > 0 else { return false }
+    let key = CheckPair.Key(base: base, remote: remote)
+    // The same choice from elsewhere is a copy, sent by somebody who saw it.
+    if number == latestNumber, case .taken(let taken, _) = phase, taken != key { return false }
     (latestNumber, self.number) = (number, number)
-    phase = .taken(CheckPair.Key(base: base, remote: remote), latestSign: now)
+    phase = .taken(key, latestSign: now)
     return true
   }
 
