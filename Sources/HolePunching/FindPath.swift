@@ -31,7 +31,8 @@ public func findPath(
     finder: PathFinder(
       role: role, own: own, peer: peer,
       bases: sockets.map { CheckBase($0.socket.localEndpoint, purpose: $0.purpose) }, configuration: configuration,
-      budget: turns.budget(for: name), now: MonotonicClock.now, generator: SystemRandomNumberGenerator()), turn: turn)
+      budget: turns.budget(for: name, now: MonotonicClock.now), now: MonotonicClock.now,
+      generator: SystemRandomNumberGenerator()), turn: turn)
   let result: Result<PathFinder.Outcome, any Error>
   do { result = .success(try await search.run()) } catch { result = .failure(error) }
   let outcome = try? result.get()

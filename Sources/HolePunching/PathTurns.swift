@@ -14,6 +14,9 @@ public final class PathTurns: Sendable {
   static let firstRest: Duration = .seconds(15)
   /// The longest rest.
   static let longestRest: Duration = .seconds(15 * 60)
+  /// How long one peer's attempts may take the turn from each other: what a search takes, and a little. After that the peer rests as after a failure,
+  /// or one that invites again and again would keep out all others.
+  static let longestHold: Duration = .seconds(75)
   /// Peers of which failures are remembered; the one that was to be tried again first is forgotten first.
   private static let maximumPeers = 256
 
@@ -27,18 +30,28 @@ public final class PathTurns: Sendable {
     let peer: String
     fileprivate let attempt: UInt64
     fileprivate let number: UInt64
-  }
-
-  /// Lives as long as a search that has it.
-  private struct SharedBudget {
-    weak var value: SendBudget?
+    /// Since when this peer has it, with this attempt or an earlier one.
+    fileprivate let since: Instant
   }
 
   private struct State {
     var holder: Turn?
-    var budgets: [String: SharedBudget] = [:]
+    /// Of peers that are searched for, or were a second ago.
+    var budgets: [String: SendBudget] = [:]
     var count: UInt64 = 0
     var rests: [String: Rest] = [:]
+
+    /// Notes that a search was in vain.
+    mutating func rest(_ peer: String, now: Instant) {
+      let failures = (rests[peer]?.failures ?? 0) + 1
+      if rests.count >= PathTurns.maximumPeers, rests[peer] == nil,
+        let first = rests.min(by: { $0.value.until < $1.value.until })?.key
+      {
+        rests[first] = nil
+      }
+      let rest = min(PathTurns.firstRest * (1 << min(failures - 1, 8)), PathTurns.longestRest)
+      rests[peer] = Rest(until: now.advanced(by: rest), failures: failures)
+    }
   }
 
   private let state = Mutex(State())
@@ -52,22 +65,30 @@ public final class PathTurns: Sendable {
   /// - Parameter attempt: greater for a later one.
   func take(for peer: String, attempt: UInt64 = 0, now: Instant) -> Turn? {
     state.withLock { state in
-      if let holder = state.holder, holder.peer != peer || holder.attempt >= attempt { return nil }
+      if let holder = state.holder {
+        guard holder.peer == peer, holder.attempt < attempt else { return nil }
+        if holder.since.duration(to: now) >= Self.longestHold {
+          state.holder = nil
+          state.rest(peer, now: now)
+        }
+      }
       guard state.rests[peer].map({ $0.until <= now }) ?? true else { return nil }
       state.count += 1
-      let turn = Turn(peer: peer, attempt: attempt, number: state.count)
+      let turn = Turn(peer: peer, attempt: attempt, number: state.count, since: state.holder?.since ?? now)
       state.holder = turn
       return turn
     }
   }
 
   /// What may be sent for the sake of a peer, in all the searches for it.
-  func budget(for peer: String) -> SendBudget {
+  func budget(for peer: String, now: Instant) -> SendBudget {
     state.withLock { state in
-      if let budget = state.budgets[peer]?.value { return budget }
+      if let budget = state.budgets[peer] { return budget }
+      for other in Array(state.budgets.keys) where isKnownUniquelyReferenced(&state.budgets[other]) {
+        if state.budgets[other]?.isIdle(now: now) == true { state.budgets[other] = nil }
+      }
       let budget = SendBudget()
-      state.budgets = state.budgets.filter { $0.value.value != nil }
-      state.budgets[peer] = SharedBudget(value: budget)
+      state.budgets[peer] = budget
       return budget
     }
   }
@@ -86,15 +107,7 @@ public final class PathTurns: Sendable {
       switch outcome {
       case nil: break
       case .success?: state.rests[peer] = nil
-      case .failure?:
-        let failures = (state.rests[peer]?.failures ?? 0) + 1
-        if state.rests.count >= Self.maximumPeers, state.rests[peer] == nil,
-          let first = state.rests.min(by: { $0.value.until < $1.value.until })?.key
-        {
-          state.rests[first] = nil
-        }
-        let rest = min(Self.firstRest * (1 << min(failures - 1, 8)), Self.longestRest)
-        state.rests[peer] = Rest(until: now.advanced(by: rest), failures: failures)
+      case .failure?: state.rest(peer, now: now)
       }
     }
   }

@@ -24,6 +24,12 @@ final class SendBudget: Sendable {
 
   private let recent = Mutex<[IPAddress: Deque<Instant>]>([:])
 
+  /// Whether nothing was taken in the last second.
+  func isIdle(now: Instant) -> Bool {
+    let second = now.advanced(by: .seconds(-1))
+    return recent.withLock { $0.values.allSatisfy { $0.last.map { $0 <= second } ?? true } }
+  }
+
   /// Takes one datagram out of the budget.
   ///
   /// - Returns: how many went to this address in the last second, this one included; nil if it may not go.

@@ -95,7 +95,7 @@ import Testing
       return PathFinder(
         role: .accepting, own: offer(NATTraits(), random: &random), peer: peer,
         bases: [CheckBase(Endpoint(address: .v4(0xC0A8_0102), port: 4000))], configuration: PathConfiguration(),
-        budget: turns.budget(for: "peer"), now: .zero, generator: random.split())
+        budget: turns.budget(for: "peer", now: .zero), now: .zero, generator: random.split())
     }
     var sent: [Instant] = []
     var perFinder = [Int](repeating: 0, count: finders.count)

@@ -47,18 +47,48 @@ import Testing
     }
   }
 
+  /// However they invite again: others get their turn.
+  @Test func aPeerThatInvitesAgainAndAgainHasToRestAsAfterAFailure() throws {
+    let turns = PathTurns()
+    var now = Instant.zero
+    var attempt: UInt64 = 1
+    while turns.take(for: "a", attempt: attempt, now: now) != nil {
+      now = now.advanced(by: .seconds(20))
+      attempt += 1
+    }
+    #expect(now == Instant.zero.advanced(by: .seconds(80)))
+    let other = try #require(turns.take(for: "b", now: now))
+    turns.give(other, after: nil, now: now)
+    #expect(turns.take(for: "a", attempt: .max, now: now.advanced(by: PathTurns.firstRest)) != nil)
+  }
+
   @Test func searchesForOnePeerShareABudgetAndThoseForOthersDoNot() {
     let turns = PathTurns()
-    var first: SendBudget? = turns.budget(for: "a")
-    let second = turns.budget(for: "b")
-    #expect(first === turns.budget(for: "a") && first !== second)
-    let address = IPAddress.v4(1)
-    while first?.take(address, for: .agreement, now: .zero) != nil {}
-    #expect(turns.budget(for: "a").take(address, for: .agreement, now: .zero) == nil)
-    #expect(second.take(address, for: .guess, now: .zero) == 1)
-    // With its last search it is gone.
-    first = nil
-    #expect(turns.budget(for: "a").take(address, for: .guess, now: .zero) == 1)
+    let (now, address) = (Instant.zero, IPAddress.v4(1))
+    let first = turns.budget(for: "a", now: now)
+    let second = turns.budget(for: "b", now: now)
+    #expect(first === turns.budget(for: "a", now: now) && first !== second)
+    while first.take(address, for: .agreement, now: now) != nil {}
+    #expect(turns.budget(for: "a", now: now).take(address, for: .agreement, now: now) == nil)
+    #expect(second.take(address, for: .guess, now: now) == 1)
+  }
+
+  @Test func aBudgetOutlivesItsSearchesByASecondAndNoLonger() {
+    let turns = PathTurns()
+    let (now, address) = (Instant.zero, IPAddress.v4(1))
+    func spend(at now: Instant) -> Int { turns.budget(for: "a", now: now).take(address, for: .guess, now: now) ?? 0 }
+    #expect(spend(at: now) == 1)
+    _ = turns.budget(for: "b", now: now.advanced(by: .milliseconds(500)))
+    #expect(spend(at: now.advanced(by: .milliseconds(900))) == 2)
+    weak var forgotten: SendBudget?
+    forgotten = turns.budget(for: "a", now: now)
+    #expect(forgotten != nil)
+    _ = turns.budget(for: "c", now: now.advanced(by: .seconds(2)))
+    #expect(forgotten == nil)
+    // Who still searches keeps it, also after a pause.
+    let held = turns.budget(for: "a", now: now)
+    _ = turns.budget(for: "d", now: now.advanced(by: .seconds(60)))
+    #expect(turns.budget(for: "a", now: now) === held)
   }
 
   @Test func whatMattersMoreHasRoomLeft() {
