@@ -45,7 +45,9 @@ extension Plexus {
               await slots.run(for: invitation.peer.name, waiting: Self.patience) {
                 await serve(invitation, over: rendezvous, perform: perform)
               } orElse: {
-                await refuse(invitation, over: rendezvous)
+                if await slots.mayRefuse(invitation.peer.name, now: clock.now()) {
+                  await refuse(invitation, over: rendezvous)
+                }
               }
             }
           }

@@ -1,3 +1,4 @@
+import Datagrams
 import Identity
 
 /// Bounds how many things go on at once, in all and for each peer, so that no peer can keep out the others.
@@ -9,6 +10,7 @@ actor Slots {
   private var free: Int
   private var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
   private var nextID = 0
+  private var refusals = RefusalBudget()
 
   init(_ count: Int) { free = count }
 
@@ -30,6 +32,9 @@ actor Slots {
     let left = taken[peer, default: 1] - 1
     taken[peer] = left > 0 ? left : nil
   }
+
+  /// Whether a peer that finds no slot is told so, now.
+  func mayRefuse(_ peer: IdentityName, now: Instant) -> Bool { refusals.take(peer, now: now) }
 
   /// Waits for a free one.
   ///
