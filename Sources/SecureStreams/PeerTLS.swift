@@ -89,6 +89,8 @@ public struct PeerTLS: Sendable {
       name = try await withTaskCancellationHandler {
         try await done.futureResult.get()
       } onCancel: {
+        // The gate ends at once; a goodbye would wait for the far end.
+        channel.pipeline.fireErrorCaught(CancellationError())
         channel.close(promise: nil)
       }
     } catch {

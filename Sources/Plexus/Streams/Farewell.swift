@@ -19,6 +19,8 @@ final class Farewell: Sendable {
     var written: UInt64 = 0
     var delivered: UInt64 = 0
     var since = MonotonicClock.now
+    /// When it was seen that nobody wants to wait any more.
+    var hurriedSince: Instant?
   }
 
   /// The tubus stream.
@@ -45,10 +47,17 @@ final class Farewell: Sendable {
     guard let statistics = stream.tubusStatistics else { return }
     let now = MonotonicClock.now
     if statistics.bytesDelivered != progress.delivered || statistics.bytesWritten != progress.written {
-      progress = Progress(written: statistics.bytesWritten, delivered: statistics.bytesDelivered, since: now)
+      (progress.written, progress.delivered, progress.since) = (
+        statistics.bytesWritten, statistics.bytesDelivered, now
+      )
     }
-    let isDone = statistics.bytesDelivered >= statistics.bytesWritten || isHurried.load(ordering: .relaxed)
-    guard progress.since.duration(to: now) >= (isDone ? Self.patience : Self.longestStandstill) else { return }
+    if progress.hurriedSince == nil, isHurried.load(ordering: .relaxed) { progress.hurriedSince = now }
+    let isDone = statistics.bytesDelivered >= statistics.bytesWritten
+    // However much of it arrives meanwhile.
+    let hurry = progress.hurriedSince.map { $0.duration(to: now) } ?? .zero
+    guard
+      hurry >= Self.patience || progress.since.duration(to: now) >= (isDone ? Self.patience : Self.longestStandstill)
+    else { return }
     stream.triggerUserOutboundEvent(TubusAbort(), promise: nil)
   }
 }

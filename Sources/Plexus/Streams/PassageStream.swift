@@ -109,7 +109,12 @@ public final class PassageStream: Sendable {
     // Until here it finds the path anew. It ends a stream before it hands over what comes next.
     if wasActive { keeper?.cancel() }
     isSuccessorTaken.store(true, ordering: .relaxed)
-    guard let successor = try? await keeper?.value else { return nil }
+    let next = await withTaskCancellationHandler {
+      try? await keeper?.value
+    } onCancel: {
+      keeper?.cancel()
+    }
+    guard let successor = next else { return nil }
     if wasActive { await successor.close() }
     return wasActive ? nil : successor
   }

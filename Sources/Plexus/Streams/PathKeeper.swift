@@ -75,7 +75,10 @@ struct PathKeeper: Sendable {
     while path.channel.isActive {
       do {
         guard let passage = try await meet(unlessHeardAfter: heard) else {
-          plexus.telemetry.tell(.pathRecovered(peer: path.peer, after: plexus.clock.since(start)))
+          // It may have ended instead.
+          if await path.lastHeard() != nil {
+            plexus.telemetry.tell(.pathRecovered(peer: path.peer, after: plexus.clock.since(start)))
+          }
           return nil
         }
         guard passage.continues == path.token else {
@@ -92,7 +95,9 @@ struct PathKeeper: Sendable {
       } catch {
         plexus.telemetry.tell(.pathNotRenewed(peer: path.peer, error: PlexusError(error), pause: pause))
       }
-      try await plexus.clock.sleep(pause)
+      // A stream that ends meanwhile is not held up for the rest of the pause.
+      let until = plexus.clock.now().advanced(by: pause)
+      while path.channel.isActive, plexus.clock.now() < until { try await plexus.clock.sleep(Self.lookEvery) }
       pause = min(pause * 2, Self.longestPause)
     }
     return nil

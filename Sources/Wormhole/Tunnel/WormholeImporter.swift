@@ -2,6 +2,7 @@ import Datagrams
 import Logging
 import NIOCore
 import NIOPosix
+import Tubus
 
 /// The end of a wormhole that has the clients: it listens for them, and carries their connections through a tunnel to the services of
 /// the far end.
@@ -152,6 +153,8 @@ extension Channel {
       try await end.futureResult.get()
     } onCancel: {
       close(promise: nil)
+      // Over a path that is dead no goodbye arrives, and the stream would wait for minutes.
+      eventLoop.scheduleTask(in: .seconds(1)) { self.triggerUserOutboundEvent(TubusAbort(), promise: nil) }
     }
     try Task.checkCancellation()
   }
