@@ -40,7 +40,13 @@ public func findPath(
   let winner = try? outcome?.get().socket
   for (index, socket) in search.sockets.enumerated() where index != winner { await socket.close() }
   let path = try result.get().get()
-  return (path, search.sockets[path.socket])
+  let socket = search.sockets[path.socket]
+  // Whoever is cancelled drops what is returned, and cannot know a socket that was opened here.
+  if Task.isCancelled {
+    await socket.close()
+    throw CancellationError()
+  }
+  return (path, socket)
 }
 
 /// A socket to look for a path on.

@@ -163,12 +163,22 @@ extension Plexus {
           try await rendezvous.answer(invitation, with: .accept(own))
           return nil
         }
-        // An answer that cannot be sent ends the punching, for nobody would ever be heard.
-        defer { group.cancelAll() }
-        while let finished = try await group.next() {
-          if let passage = finished { return passage }
+        let first: Result<Passage?, any Error>
+        do {
+          var made: Passage?
+          while made == nil, let finished = try await group.next() { made = finished }
+          first = .success(made)
+        } catch {
+          first = .failure(error)
         }
-        throw CancellationError()
+        // An answer that cannot be sent ends the punching, for nobody would ever be heard.
+        group.cancelAll()
+        // A passage that was made in the same moment must not keep its port.
+        while let late = await group.nextResult() {
+          if case .success(let passage?) = late { await passage.close() }
+        }
+        guard let passage = try first.get() else { throw CancellationError() }
+        return passage
       }
     } catch {
       await ground.close()

@@ -50,8 +50,11 @@ extension Plexus {
   /// Learns the public endpoint of a socket.
   ///
   /// - Parameter isMain: whether what is found is told.
+  /// - Throws: ``STUNError``, or `CancellationError`.
   func publicMapping(of socket: UDPSocket, isMain: Bool = true) async throws -> MappingReport {
     let (servers, failures) = await directory.servers()
+    // Whoever is cancelled has nothing to blame name servers for.
+    try Task.checkCancellation()
     for failure in failures where isMain && !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
     if servers.isEmpty, let failure = failures.first { throw failure }
     let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in

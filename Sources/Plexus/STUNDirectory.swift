@@ -28,11 +28,13 @@ actor STUNDirectory {
   }
 
   /// The servers, and what is wrong with each name that has no address, told once for each look-up. A name that has none any more, for
-  /// which mostly a name server is to blame, stands for where it was found last.
+  /// which mostly a name server is to blame, stands for where it was found last. What a cancelled look-up found is not kept, and what it
+  /// did not find is not told.
   func servers() async -> (servers: [STUNServer], failures: [STUNError]) {
     let now = clock.now()
     if let known, known.since.duration(to: now) < Self.lifetime { return (known.servers, []) }
     let (found, failures) = await lookUp(names, known == nil ? Self.patience : Self.patienceWithKnown)
+    guard !Task.isCancelled else { return (known?.servers ?? found, []) }
     let older = (known?.servers ?? []).filter { old in !found.contains { $0.name == old.name } }
     let servers = found + older
     // Where old endpoints have to do, the next passage asks again.

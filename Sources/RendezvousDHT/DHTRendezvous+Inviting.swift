@@ -35,6 +35,8 @@ extension DHTRendezvous {
       defer { group.cancelAll() }
       return try await group.next() ?? nil
     }
+    // A cancelled attempt may end like one whose inbox was closed.
+    try Task.checkCancellation()
     guard let answer else { throw Self.notRunning }
     return answer
   }

@@ -9,9 +9,8 @@ extension DHTRendezvous {
   /// Starts the node and returns when the first other node has answered.
   ///
   /// - Throws: ``RendezvousError`` with code `portTaken`, `cannotStart` or `notJoined`. After the last the node is stopped;
-  ///   joining can be tried again.
+  ///   joining can be tried again. Code `notRunning` when the node was started before, or when ``leave()`` comes meanwhile.
   public func join(timeout: Duration) async throws {
-    guard case .idle = phase else { throw RendezvousError(.notRunning, "the DHT node was started before") }
     var left = timeout
     // An uplink that is dead, though it is the preferred one, must not keep out those that are not.
     for address in [configuration.address4] + configuration.alternatives4
@@ -25,6 +24,8 @@ extension DHTRendezvous {
   }
 
   private func join(from address4: IPAddress?, timeout: Duration) async throws {
+    // Before each node: whoever leaves between two tries, or joins, finds none that it could end.
+    try checkIdle()
     let board = StatusBoard()
     let node = try startNode(board, address4: address4)
     let cache = cache
@@ -48,10 +49,20 @@ extension DHTRendezvous {
     await keeper.value
     node.stop()
     try Task.checkCancellation()
+    try checkIdle()
     throw notJoined(bootstrapper.attempts, timeout)
   }
 
-  /// Ends everything; returns when no thread of the node runs any more.
+  /// Makes sure that a node may be started.
+  private func checkIdle() throws {
+    switch phase {
+    case .idle: break
+    case .running: throw RendezvousError(.notRunning, "the DHT node was started before")
+    case .left: throw RendezvousError(.notRunning, "the DHT was left; make another rendezvous to join it again")
+    }
+  }
+
+  /// Ends everything, a ``join(timeout:)`` that is under way as well; returns when no thread of the node runs any more.
   public func leave() async {
     guard case .running(let node, let keeper) = phase else {
       phase = .left

@@ -116,6 +116,7 @@ final class ScriptedBox: Sendable {
     var sent: [String] = []
     var watchers: [ObjectIdentifier: any Channel] = [:]
     var imapConnections = 0
+    var openSMTPConnections = 0
     var breakBefore: String?
     var refusals: [String: String] = [:]
     var isMute = false
@@ -128,6 +129,7 @@ final class ScriptedBox: Sendable {
   var sent: [String] { state.withLock { $0.sent } }
   var imapConnections: Int { state.withLock { $0.imapConnections } }
   var openIMAPConnections: Int { state.withLock { $0.watchers.count } }
+  var openSMTPConnections: Int { state.withLock { $0.openSMTPConnections } }
   var isMute: Bool {
     get { state.withLock { $0.isMute } }
     set { state.withLock { $0.isMute = newValue } }
@@ -163,6 +165,8 @@ final class ScriptedBox: Sendable {
   func disconnected(_ channel: any Channel) {
     state.withLock { _ = $0.watchers.removeValue(forKey: ObjectIdentifier(channel)) }
   }
+
+  func countSMTPConnection(_ change: Int) { state.withLock { $0.openSMTPConnections += change } }
 
   func breaks(at line: String) -> Bool {
     state.withLock { state in
@@ -239,9 +243,12 @@ final class ScriptedSMTP: ScriptedProtocol {
 
   init(box: ScriptedBox, channel: any Channel) { (self.box, self.channel) = (box, channel) }
 
-  func begin() { if !box.isMute { channel.say("220 hello") } }
+  func begin() {
+    box.countSMTPConnection(1)
+    if !box.isMute { channel.say("220 hello") }
+  }
 
-  func end() {}
+  func end() { box.countSMTPConnection(-1) }
 
   func take(_ line: String) {
     if let lines = content {

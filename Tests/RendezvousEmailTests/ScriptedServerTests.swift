@@ -146,6 +146,59 @@ import Testing
     }
   }
 
+  @Test func aCancelledMailWaitsNeitherForASilentServerNorForItsTurn() async throws {
+    try await ScriptedMailServer.run { server in
+      server.box.isMute = true
+      let sender = MailSender(
+        endpoint: MailEndpoint(.smtp, server.configuration.smtp), tls: try MailTLS(server.configuration),
+        configuration: server.configuration)
+      let mail = try OutgoingMail(
+        from: IdentityName(Cast.ann), to: IdentityName(Cast.bob), subject: "app invite", parts: ["text"])
+      // One of them takes over this connection, three make their own, two wait for their turn.
+      await sender.startWarming()
+      let sending = (1...6).map { _ in Task { try await sender.send(mail) } }
+      try await eventually { server.box.openSMTPConnections == 4 }
+      let start = ContinuousClock.now
+      for task in sending.reversed() {
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+      }
+      // A server that does not answer is given up after half a minute.
+      #expect(ContinuousClock.now - start < .seconds(20))
+      try await eventually { server.box.openSMTPConnections == 0 }
+      // All turns have been given back.
+      server.box.isMute = false
+      try await withThrowingTaskGroup { group in
+        for _ in 1...5 { group.addTask { try await sender.send(mail) } }
+        try await group.waitForAll()
+      }
+      #expect(server.box.sent.count == 5)
+      await sender.close()
+      try await eventually { server.box.openSMTPConnections == 0 }
+    }
+  }
+
+  @Test func whatComesInTheClearAfterSTARTTLSIsNotTakenForTLS() async throws {
+    let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(InjectingServer()) }
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = UInt16(clamping: server.localAddress?.port ?? 0)
+    let address = MailServer(host: "localhost", port: port, security: .startTLS)
+    var configuration = EmailConfiguration(smtp: address, imap: address, login: "bob", password: .text("secret"))
+    configuration.authorityFile = "\(try TestTLS.shared.get().folder)/ca.pem"
+    let connection = try await MailConnection.open(MailEndpoint(.smtp, address), tls: MailTLS(configuration))
+    #expect(try await connection.receive(until: .distantFuture) == Array("220 begin\r\n".utf8))
+    connection.send(Array("go on\r\n".utf8))
+    // All has been read once the end was: then there is no address any more.
+    try await eventually { connection.localAddress == nil }
+    let error = await #expect(throws: MailError.self) { try await connection.startTLS() }
+    #expect(error?.code == .untrusted, "\(error?.description ?? "")")
+    await connection.close()
+    try await server.close()
+  }
+
   /// Not even TLS is answered, and no goodbye.
   @Test func aServerThatSaysNothingAtAllDoesNotHoldUpTheEndOfItsConnection() async throws {
     let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -179,5 +232,20 @@ import Testing
       from: sender.identity.name, to: bob.name, subject: "app \(subject)",
       parts: [try SMIMESealer(own: sender).seal(line, to: bob)], answering: answering
     ).content
+  }
+}
+
+/// Answers STARTTLS before it is asked for, and says more as soon as the client has said something.
+private final class InjectingServer: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "220 begin\r\n")), promise: nil)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "250 injected\r\n")), promise: nil)
+    context.close(promise: nil)
   }
 }

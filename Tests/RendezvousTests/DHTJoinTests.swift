@@ -90,6 +90,24 @@ struct DHTJoinTests {
     }
   }
 
+  @Test("Who leaves while the node looks for an uplink that works gets no other node")
+  func leaveMeanwhile() async throws {
+    let events = Events()
+    // Nobody answers at any of them.
+    var configuration = DHTConfiguration(
+      bootstrap: [HostAndPort(host: "127.0.0.1", port: 9)], port: .fixed(0), network: 77,
+      address4: .v4(0x7F00_0004), address6: nil)
+    configuration.alternatives4 = [.v4(0x7F00_0005), .v4(0x7F00_0006)]
+    let lonely = try rendezvous(configuration, events)
+    let joining = Task { try await lonely.join(timeout: .seconds(20)) }
+    while events.all.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    await lonely.leave()
+    let error = await #expect(throws: RendezvousError.self) { try await joining.value }
+    #expect(error?.code == .notRunning)
+    #expect(events.all.count { if case .started = $0 { true } else { false } } == 1)
+    await #expect(throws: RendezvousError.self) { _ = try await lonely.runningNode() }
+  }
+
   @Test("Before joining and after leaving everything says so")
   func notRunning() async throws {
     let rendezvous = try rendezvous(DHTConfiguration(), Events())

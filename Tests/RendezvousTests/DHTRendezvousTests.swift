@@ -56,6 +56,24 @@ struct DHTRendezvousTests {
     }
   }
 
+  @Test("A cancelled invitation is nothing but cancelled, whichever of its parts ends first")
+  func cancelledInvitation() async throws {
+    let (ann, bob) = try (Cast.ann.get(), Cast.bob.get())
+    try await TestNetwork.run { network in
+      try await network.join(as: bob, knowing: [ann]) { inviter in
+        for times in 0..<20 {
+          let inviting = Task {
+            try await inviter.rendezvous.invite(
+              ann.identity, application: app, reference: reference(), timeout: .seconds(60))
+          }
+          for _ in 0..<times { await Task.yield() }
+          inviting.cancel()
+          await #expect(throws: CancellationError.self) { try await inviting.value }
+        }
+      }
+    }
+  }
+
   @Test("Twenty peers at once are all served")
   func manyAtOnce() async throws {
     let (ann, bob, eve) = try (Cast.ann.get(), Cast.bob.get(), Cast.eve.get())

@@ -29,6 +29,9 @@ final class ByteInbox: ChannelInboundHandler {
 
   init(channel: any Channel) { self.channel = channel }
 
+  /// Whether nothing waits to be pulled.
+  var isEmpty: Bool { bytes.isEmpty }
+
   func wait(for id: WaiterID, until deadline: Instant, resume continuation: Continuation) {
     precondition(waiter == nil, "a connection has one reader at a time")
     if cancelled === id {

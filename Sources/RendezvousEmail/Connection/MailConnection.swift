@@ -106,10 +106,19 @@ final class MailConnection: Sendable {
     channel.eventLoop.execute { [inbox] in inbox.value.wake() }
   }
 
-  /// Begins TLS on a connection that began in the clear. What fails is told by ``receive(until:)``.
+  /// Begins TLS on a connection that began in the clear. What fails later is told by ``receive(until:)``.
+  ///
+  /// - Throws: ``MailError`` with code `untrusted` when something has come in that was not pulled: it was said in the clear, so perhaps by
+  ///   somebody else, and would be pulled as if it had come by TLS.
   func startTLS() async throws {
     do {
-      try await channel.eventLoop.submit { [channel, tls, endpoint] in
+      try await channel.eventLoop.submit { [channel, tls, endpoint, inbox] in
+        // In one turn of the event loop: what is read from the socket afterwards goes to TLS.
+        guard inbox.value.isEmpty else {
+          throw MailError(
+            .untrusted,
+            "\(endpoint.name) says more in the clear after STARTTLS, as if somebody had put it in; use another network")
+        }
         try tls.begin(on: channel, to: endpoint)
       }.get()
     } catch {

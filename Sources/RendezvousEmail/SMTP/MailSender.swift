@@ -13,7 +13,8 @@ actor MailSender {
   private var spareNumber = 0
   private var expiry: Task<Void, Never>?
   private var free = connectionsAtMost
-  private var waiters: [CheckedContinuation<Void, Never>] = []
+  private var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+  private var nextWaiter = 0
   private var isClosed = false
 
   init(endpoint: MailEndpoint, tls: MailTLS, configuration: EmailConfiguration) {
@@ -29,36 +30,38 @@ actor MailSender {
   ///
   /// - Throws: ``MailError`` that says why no mail can be sent.
   func warm() async throws {
-    startWarming()
-    guard let connecting = spare else { return }
-    let number = spareNumber
-    do {
-      _ = try await withTaskCancellationHandler {
-        try await connecting.value
-      } onCancel: {
-        connecting.cancel()
+    while true {
+      startWarming()
+      guard let connecting = spare else { return }
+      let number = spareNumber
+      do {
+        _ = try await Self.client(of: connecting)
+        return
+      } catch {
+        // Nobody shall be told of this failure again.
+        if number == spareNumber { spare = nil }
+        // Else a mail had taken the connection, and was cancelled.
+        guard error is CancellationError, !Task.isCancelled, !isClosed else { throw error }
       }
-    } catch {
-      // Nobody shall be told of this failure again.
-      if number == spareNumber { spare = nil }
-      throw error
     }
   }
 
   /// Sends a mail; returns once the server has taken it.
   ///
-  /// - Throws: ``MailError``, or `CancellationError`.
+  /// - Throws: ``MailError``, or `CancellationError` as soon as the task is cancelled; the mail's connection is closed then.
   func send(_ mail: OutgoingMail) async throws {
-    await enter()
+    try await enter()
     defer { leave() }
+    // The turn may have come in the moment of the cancellation, and then the spare connection is not to be ended.
     try Task.checkCancellation()
-    if let connecting = takeSpare(), let client = try? await connecting.value {
+    if let client = try await takeClient() {
       do {
         return try await send(mail, over: client)
       } catch let error as MailError where error.code == .unreachable {
         // It had ended while it was kept.
       }
     }
+    try Task.checkCancellation()
     try await send(mail, over: SMTPClient.open(endpoint, tls: tls, configuration: configuration))
   }
 
@@ -77,8 +80,7 @@ actor MailSender {
       await client.close()
       throw error
     }
-    if isClosed || spare != nil { return await client.quit() }
-    keep(Task { client })
+    await keepOrQuit(client)
   }
 
   private func makeConnecting() -> Task<SMTPClient, any Error> {
@@ -87,7 +89,21 @@ actor MailSender {
     }
   }
 
+  /// Waits for a connection, and ends it when the own task is cancelled first.
+  private static func client(of connecting: Task<SMTPClient, any Error>) async throws -> SMTPClient {
+    try await withTaskCancellationHandler {
+      try await connecting.value
+    } onCancel: {
+      connecting.cancel()
+    }
+  }
+
   // MARK: The connection that is kept
+
+  private func keepOrQuit(_ client: SMTPClient) async {
+    if isClosed || spare != nil { return await client.quit() }
+    keep(Task { client })
+  }
 
   private func keep(_ connecting: Task<SMTPClient, any Error>) {
     spare = connecting
@@ -106,6 +122,20 @@ actor MailSender {
     return spare
   }
 
+  /// The connection that is kept, once it is logged in; nil where there is none, or it failed.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled.
+  private func takeClient() async throws -> SMTPClient? {
+    guard let connecting = takeSpare() else { return nil }
+    let client = try? await Self.client(of: connecting)
+    if Task.isCancelled {
+      // It was there in the same moment, and is as good as new.
+      if let client { await keepOrQuit(client) }
+      throw CancellationError()
+    }
+    return client
+  }
+
   private func expire(_ number: Int) async {
     guard number == spareNumber, let connecting = spare else { return }
     spare = nil
@@ -115,15 +145,38 @@ actor MailSender {
 
   // MARK: Taking turns
 
-  private func enter() async {
+  /// Waits for a turn, which ``leave()`` gives back.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled before there is one.
+  private func enter() async throws {
+    try Task.checkCancellation()
     if free > 0 {
       free -= 1
-    } else {
-      await withCheckedContinuation { waiters.append($0) }
+      return
     }
+    nextWaiter += 1
+    let id = nextWaiter
+    let isOurs = await withTaskCancellationHandler {
+      await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+        // A cancellation after this finds the waiter: it has to wait for the actor.
+        if Task.isCancelled {
+          continuation.resume(returning: false)
+        } else {
+          waiters.append((id, continuation))
+        }
+      }
+    } onCancel: {
+      Task { await self.giveUp(id) }
+    }
+    guard isOurs else { throw CancellationError() }
   }
 
   private func leave() {
-    if waiters.isEmpty { free += 1 } else { waiters.removeFirst().resume() }
+    if waiters.isEmpty { free += 1 } else { waiters.removeFirst().continuation.resume(returning: true) }
+  }
+
+  private func giveUp(_ id: Int) {
+    guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
+    waiters.remove(at: index).continuation.resume(returning: false)
   }
 }

@@ -109,10 +109,35 @@ import Testing
     for socket in right.sockets { await socket.close() }
   }
 
+  @Test func aPathThatIsFoundWhenTheSearchIsCancelledIsClosed() async throws {
+    let left = try await Side([Self.loopback, Self.loopback6])
+    let right = try await Side([Self.loopback])
+    // There is no path from it: it is closed once there is one from the other.
+    left.sockets[1].attach(CancellingItsCloser())
+    let finding = Task { try await left.find(.inviting, right) }
+    let answering = Task { try await right.find(.accepting, left) }
+    await #expect(throws: CancellationError.self) { try await finding.value }
+    answering.cancel()
+    if let found = try? await answering.value { await found.1.close() }
+    for socket in left.sockets + right.sockets { await expectClosed(socket) }
+  }
+
   /// What came before the end may still be read.
   private func expectClosed(_ socket: UDPSocket) async {
     await #expect(throws: (any Error).self) {
       for _ in 0..<1000 { _ = try await socket.receive(until: .zero) }
+    }
+  }
+}
+
+/// Cancels the task that closes its socket.
+private struct CancellingItsCloser: SocketCompanion {
+  func socketDidClose() async { cancel() }
+
+  private func cancel() {
+    withUnsafeCurrentTask { task in
+      guard let task else { return }
+      task.cancel()
     }
   }
 }

@@ -50,6 +50,23 @@ struct STUNDirectoryTests {
     let (servers, failures) = await directory.servers()
     #expect(servers.isEmpty && failures.count == 2)
   }
+
+  @Test("What a cancelled look-up found is not kept")
+  func cancelled() async {
+    let bench = Bench()
+    let directory = STUNDirectory(names: names, clock: bench.clock) { names, timeout in
+      if bench.asked.withLock({ $0 == 0 }) { try? await Task.sleep(for: .seconds(3600)) }
+      return await bench.lookUp(names, timeout)
+    }
+    bench.answers.withLock { $0 = ["a.example": 1] }
+    let asking = Task { await directory.servers().failures.count }
+    asking.cancel()
+    #expect(await asking.value == 0)
+
+    bench.answers.withLock { $0 = ["a.example": 1, "b.example": 2] }
+    #expect(await directory.servers().servers.map(\.endpoint.address) == [.v4(1), .v4(2)])
+    #expect(bench.asked.withLock { $0 } == 2)
+  }
 }
 
 /// A clock and a name server that tests move by hand: the address tells which answer was given.
