@@ -249,6 +249,7 @@ let package = Package(
         "DatagramSockets",
         "SecureStreams",
         "Tubus", "filecopy", nio, logging,
+        .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),

@@ -63,23 +63,26 @@ public struct PeerTLS: Sendable {
   /// Nothing of the peer's is delivered before it has proved who it is. Whoever answers first is done one half of a round trip before the
   /// other has judged it, so a refusal by the other side may show as an error of the stream afterwards.
   ///
-  /// - Parameter channel: a stream that nobody reads yet, with `autoRead` off.
+  /// What comes right behind the handshake waits until it is asked for, or is delivered before the end of the stream, if that comes first.
+  ///
+  /// - Parameter channel: a stream that nobody reads yet, with `autoRead` off. Handlers that are there already stand behind TLS from then on.
   /// - Throws: ``SecureStreamError``; the stream is then to be closed.
   public func secure(_ channel: any Channel, as side: Side) async throws {
     let done = channel.eventLoop.makePromise(of: String?.self)
+    let protocolName = Self.protocolName(of: application)
     do {
       try await channel.eventLoop.submit {
         let pipeline = channel.pipeline.syncOperations
-        switch side {
-        case .client:
-          try pipeline.addHandler(
-            NIOSSLClientHandler(
-              context: context, serverHostname: nil, customVerificationCallback: judge, configuration: .init()))
-        case .server:
-          try pipeline.addHandler(
-            NIOSSLServerHandler(context: context, customVerificationCallback: judge, configuration: .init()))
-        }
-        try pipeline.addHandler(SecureStreamGate(done: done))
+        let tls: any ChannelHandler =
+          switch side {
+          case .client:
+            try NIOSSLClientHandler(
+              context: context, serverHostname: nil, customVerificationCallback: judge, configuration: .init())
+          case .server:
+            NIOSSLServerHandler(context: context, customVerificationCallback: judge, configuration: .init())
+          }
+        try pipeline.addHandler(tls, position: .first)
+        try pipeline.addHandler(SecureStreamGate(done: done, protocolName: protocolName), position: .after(tls))
       }.get()
     } catch {
       done.fail(error)
@@ -97,7 +100,7 @@ public struct PeerTLS: Sendable {
       try Task.checkCancellation()
       throw failure(error)
     }
-    guard name == Self.protocolName(of: application) else {
+    guard name == protocolName else {
       throw SecureStreamError(
         .otherApplication, "\(peer) did not agree to speak \(application); give both sides the same application id")
     }

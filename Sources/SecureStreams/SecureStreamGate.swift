@@ -2,7 +2,7 @@ import NIOCore
 import NIOTLS
 
 /// Waits for the end of the handshake, and keeps what comes right behind it until somebody asks for it: the handlers that want it
-/// are added only when the stream is known to be secure.
+/// are added only when the stream is known to be secure. What nobody has asked for until the stream ends is delivered before its end.
 final class SecureStreamGate: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
@@ -10,12 +10,19 @@ final class SecureStreamGate: ChannelDuplexHandler {
   typealias OutboundOut = ByteBuffer
 
   private var done: EventLoopPromise<String?>?
+  private let protocolName: String
+  /// Whether the peer speaks for the same application: nothing else of it is delivered.
+  private var isAgreed = false
   private var timeout: Scheduled<Void>?
-  /// At most what one read of the stream below brings.
-  private var early: [NIOAny] = []
+  /// At most what two reads of the stream below bring: the one that ends the handshake, and NIOSSL's next.
+  private(set) var early: [NIOAny] = []
   private var isWanted = false
+  private var isDelivering = false
+  /// Somebody asked while what waits here was being delivered.
+  private var isAskedAgain = false
 
-  init(done: EventLoopPromise<String?>) { self.done = done }
+  /// - Parameter protocolName: what both sides have to agree on.
+  init(done: EventLoopPromise<String?>, protocolName: String) { (self.done, self.protocolName) = (done, protocolName) }
 
   func handlerAdded(context: ChannelHandlerContext) {
     let channel = context.channel
@@ -35,35 +42,59 @@ final class SecureStreamGate: ChannelDuplexHandler {
   func handlerRemoved(context: ChannelHandlerContext) { finish(.failure(ChannelError.ioOnClosedChannel)) }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case TLSUserEvent.handshakeCompleted(let name)? = event as? TLSUserEvent { finish(.success(name)) }
+    if case TLSUserEvent.handshakeCompleted(let name)? = event as? TLSUserEvent {
+      isAgreed = name == protocolName
+      finish(.success(name))
+    }
     context.fireUserInboundEventTriggered(event)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if isWanted { context.fireChannelRead(data) } else { early.append(data) }
+    guard isAgreed else { return }
+    // What comes during a delivery stands in line.
+    if isWanted, !isDelivering { context.fireChannelRead(data) } else { early.append(data) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    if isWanted { context.fireChannelReadComplete() }
+    if isWanted, !isDelivering { context.fireChannelReadComplete() }
   }
 
   func read(context: ChannelHandlerContext) {
     isWanted = true
+    guard !isDelivering else {
+      isAskedAgain = true
+      return
+    }
     guard !early.isEmpty else { return context.read() }
-    let waiting = early
-    early = []
-    for data in waiting { context.fireChannelRead(data) }
-    context.fireChannelReadComplete()
+    deliver(context)
+    // A channel that reads by itself asks once, and again after each delivery of its own. This was none: without another question it would
+    // never deliver anything.
+    let isAutomatic = try? context.channel.syncOptions?.getOption(.autoRead)
+    if isAutomatic == true { context.read() }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     finish(.failure(error))
+    deliver(context)
     context.fireErrorCaught(error)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
     finish(.failure(ChannelError.eof))
+    deliver(context)
     context.fireChannelInactive()
+  }
+
+  /// Hands over what waits, in order, whatever the handlers behind do meanwhile.
+  private func deliver(_ context: ChannelHandlerContext) {
+    guard !early.isEmpty else { return }
+    isDelivering = true
+    while !early.isEmpty { context.fireChannelRead(early.removeFirst()) }
+    isDelivering = false
+    context.fireChannelReadComplete()
+    guard isAskedAgain else { return }
+    isAskedAgain = false
+    context.read()
   }
 
   private func finish(_ result: Result<String?, any Error>) {

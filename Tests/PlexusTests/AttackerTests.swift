@@ -4,12 +4,12 @@ import Foundation
 import Identity
 import NIOCore
 import PlexusTesting
-import SecureStreams
 import Synchronization
 import Testing
 import Tubus
 
 @testable import Plexus
+@testable import SecureStreams
 
 /// A man in the middle of the UDP path between two peers. docs/threat-model.md says what he can do and what not.
 @Suite(.timeLimit(.minutes(3))) struct AttackerTests {
@@ -125,6 +125,24 @@ import Tubus
       try await bob.channel.closeFuture.get()
       await #expect { try await bob.read() } throws: { ($0 as? PlexusError)?.code == .streamBroken }
     }
+  }
+
+  /// What had come by then waits behind the handshake: it is read first.
+  @Test func whatCameBeforeAStreamWasCutOffIsReadBeforeThatIsTold() async throws {
+    try await run { _, alice, bob, _ in
+      try await alice.write("the first half")
+      while try await Self.isNothingEarly(at: bob.channel) { try await Task.sleep(for: .milliseconds(5)) }
+      alice.path.channel.triggerUserOutboundEvent(TubusAbort(), promise: nil)
+      try await bob.channel.closeFuture.get()
+      #expect(try await bob.read() == ByteBuffer(string: "the first half"))
+      await #expect { try await bob.read() } throws: { ($0 as? PlexusError)?.code == .streamBroken }
+    }
+  }
+
+  private static func isNothingEarly(at channel: any Channel) async throws -> Bool {
+    try await channel.eventLoop.submit {
+      try channel.pipeline.syncOperations.handler(type: SecureStreamGate.self).early.isEmpty
+    }.get()
   }
 
   /// A path on which nothing passes, or a peer that does not read, holds a writer for as long as that lasts: so it can be called off.

@@ -150,6 +150,56 @@ import Testing
     }
   }
 
+  /// It says something short and closes at once: both may be there, and the stream over, before anybody reads.
+  @Test func whatAPeerSaidThatClosedAtOnceIsReadThoughTheStreamIsOver() async throws {
+    try await World.run { world in
+      try await world.whileBobAccepts(
+        world.plexus(World.bob),
+        perform: { passage in
+          let stream = try await passage.openStream()
+          try await stream.channel.eventLoop.submit {
+            // One datagram for both.
+            let cork = Cork()
+            try stream.channel.pipeline.syncOperations.addHandler(cork, position: .first)
+            try stream.channel.syncOptions?.setOption(.autoRead, value: true)
+            stream.channel.writeAndFlush(ByteBuffer(string: "short"), promise: nil)
+            stream.channel.close(promise: nil)
+            cork.pull()
+          }.get()
+          await stream.close()
+        }
+      ) {
+        let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+        try await stream.channel.closeFuture.get()
+        #expect(try await stream.read() == ByteBuffer(string: "short"))
+        #expect(try await stream.read() == nil)
+        await stream.close()
+      }
+    }
+  }
+
+  /// The peer does not read, so that its goodbye never comes: that is no news for a side that closes the stream itself.
+  @Test func aReadThatWaitsWhileItsOwnSideClosesIsToldTheEnd() async throws {
+    try await World.run { world in
+      let (closed, feed) = AsyncStream.makeStream(of: Void.self)
+      try await world.whileBobAccepts(
+        world.plexus(World.bob),
+        perform: { passage in
+          let stream = try await passage.openStream()
+          for await _ in closed {}
+          await stream.close()
+        }
+      ) {
+        let stream = try await world.plexus(World.alice).invite(IdentityName(World.bob)).openStream()
+        try await stream.write("what nobody reads")
+        let reading = Task { try await stream.read() }
+        await stream.close()
+        feed.finish()
+        #expect(try await reading.value == nil)
+      }
+    }
+  }
+
   /// A peer that gives up and invites again has us do the last only.
   @Test func aStreamIsCarriedOnOnceAtATime() async throws {
     try await World.run { world in
@@ -248,6 +298,22 @@ import Testing
     let stream = try await passage.openStream()
     for try await bytes in stream { try await stream.write(bytes) }
     await stream.close()
+  }
+}
+
+/// Holds back what is written, so that it leaves together.
+private final class Cork: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+  private var context: ChannelHandlerContext?
+  private var isIn = true
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+  func flush(context: ChannelHandlerContext) { if !isIn { context.flush() } }
+
+  func pull() {
+    isIn = false
+    context?.flush()
   }
 }
 

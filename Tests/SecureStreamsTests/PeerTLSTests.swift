@@ -78,6 +78,51 @@ import Tubus
     }
   }
 
+  /// A channel that reads by itself asks once, and the answer comes from what waited behind the handshake.
+  @Test func aStreamThatReadsByItselfGoesOnAfterWhatCameBefore() async throws {
+    let (ann, bob) = try Cast.two.get()
+    try await withTubusPair { client, server in
+      try await secure(client, ann, bob.identity, server, bob, ann.identity)
+      try await client.writeAndFlush(ByteBuffer(string: "before "))
+      while try await Self.isNothingEarly(at: server) { try await Task.sleep(for: .milliseconds(5)) }
+      let promise = server.eventLoop.makePromise(of: ByteBuffer.self)
+      try await server.eventLoop.submit {
+        let taker = Taker(promise, count: "before and after".utf8.count, asks: false)
+        try server.pipeline.syncOperations.addHandler(taker)
+        try server.syncOptions?.setOption(.autoRead, value: true)
+      }.get()
+      try await client.writeAndFlush(ByteBuffer(string: "and after"))
+      #expect(String(buffer: try await promise.futureResult.get()) == "before and after")
+    }
+  }
+
+  /// The bytes and the goodbye come in one datagram, and nobody has asked for anything.
+  @Test func whatNobodyAskedForIsDeliveredBeforeTheEnd() async throws {
+    let (ann, bob) = try Cast.two.get()
+    try await withTubusPair { client, server in
+      try await secure(client, ann, bob.identity, server, bob, ann.identity)
+      let witness = Witness()
+      try await server.pipeline.addHandler(witness).get()
+      try await client.eventLoop.submit {
+        let cork = Cork()
+        try client.pipeline.syncOperations.addHandler(cork, position: .first)
+        // The goodbye has to be answered.
+        try client.syncOptions?.setOption(.autoRead, value: true)
+        client.writeAndFlush(ByteBuffer(string: "short"), promise: nil)
+        client.close(promise: nil)
+        cork.pull()
+      }.get()
+      try await server.closeFuture.get()
+      #expect(witness.seen.withLock { $0 } == ["short", "end"])
+    }
+  }
+
+  private static func isNothingEarly(at channel: any Channel) async throws -> Bool {
+    try await channel.eventLoop.submit {
+      try channel.pipeline.syncOperations.handler(type: SecureStreamGate.self).early.isEmpty
+    }.get()
+  }
+
   @Test func longApplicationNamesFitIntoALPN() {
     let long = String(repeating: "x", count: 255)
     #expect(PeerTLS.protocolName(of: "chat") == "plexus/1/chat")
@@ -111,7 +156,6 @@ import Tubus
   }
 }
 
-/// Takes what comes until it is enough.
 /// Counts what gets past TLS, and asks for more.
 private final class Delivered: ChannelInboundHandler, Sendable {
   typealias InboundIn = ByteBuffer
@@ -123,17 +167,53 @@ private final class Delivered: ChannelInboundHandler, Sendable {
   }
 }
 
+/// Notes what gets past TLS, and how it ends, and asks for nothing.
+private final class Witness: ChannelInboundHandler, Sendable {
+  typealias InboundIn = ByteBuffer
+  let seen = Mutex<[String]>([])
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let text = String(buffer: unwrapInboundIn(data))
+    seen.withLock { $0.append(text) }
+  }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { seen.withLock { $0.append("error") } }
+  func channelInactive(context: ChannelHandlerContext) { seen.withLock { $0.append("end") } }
+}
+
+/// Holds back what is written, so that it leaves together.
+private final class Cork: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+  private var context: ChannelHandlerContext?
+  private var isIn = true
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+  func flush(context: ChannelHandlerContext) { if !isIn { context.flush() } }
+
+  func pull() {
+    isIn = false
+    context?.flush()
+  }
+}
+
+/// Takes what comes until it is enough.
 private final class Taker: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   private let promise: EventLoopPromise<ByteBuffer>
   private let count: Int
+  private let asks: Bool
   private var bytes = ByteBuffer()
 
-  init(_ promise: EventLoopPromise<ByteBuffer>, count: Int) { (self.promise, self.count) = (promise, count) }
+  init(_ promise: EventLoopPromise<ByteBuffer>, count: Int, asks: Bool = true) {
+    (self.promise, self.count, self.asks) = (promise, count, asks)
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     bytes.writeImmutableBuffer(unwrapInboundIn(data))
-    if bytes.readableBytes >= count { promise.succeed(bytes) } else { context.read() }
+    if bytes.readableBytes >= count {
+      promise.succeed(bytes)
+    } else if asks {
+      context.read()
+    }
   }
 
   func channelInactive(context: ChannelHandlerContext) { promise.fail(ChannelError.eof) }

@@ -41,10 +41,11 @@ extension Passage {
     let configuration = tubusConfiguration(isKept: isKept)
     let endpoint = try await TubusEndpoint(adopting: socket)
     do {
-      let tubus =
+      let prepared =
         isConnecting
         ? try await endpoint.connect(to: description.alien, configuration, initializer: Self.prepare)
         : try await accepted(by: endpoint, configuration)
+      let tubus = prepared.channel
       let path = StreamPath(channel: tubus, endpoint: endpoint, passage: self)
       do {
         if isSecurable {
@@ -58,10 +59,9 @@ extension Passage {
       }
       if isKept { plexus.streams.add(path) }
       tubus.closeFuture.whenComplete { [streams = plexus.streams] _ in streams.remove(path) }
-      return try await tubus.eventLoop.submit {
-        PassageStream(
-          channel: tubus, path: path, isEncrypted: isSecurable, plexus: isKept && role == .inviting ? plexus : nil)
-      }.get()
+      return PassageStream(
+        channel: tubus, reader: prepared.reader, path: path, isEncrypted: isSecurable,
+        plexus: isKept && role == .inviting ? plexus : nil)
     } catch {
       await endpoint.close()
       throw error
@@ -83,9 +83,9 @@ extension Passage {
 
   private func accepted(
     by endpoint: TubusEndpoint, _ configuration: TubusConfiguration
-  ) async throws -> any Channel {
+  ) async throws -> PreparedStream {
     let stream = try await endpoint.listen(configuration, for: description.alien, initializer: Self.prepare)
-    let accepted = try await withThrowingTaskGroup(of: (any Channel)?.self) { group in
+    let accepted = try await withThrowingTaskGroup(of: PreparedStream?.self) { group in
       group.addTask { await stream.first { _ in true } }
       group.addTask {
         try await Task.sleep(for: configuration.linkTimeout)
@@ -103,11 +103,19 @@ extension Passage {
   /// stream of a wormhole says waits longer behind what a large one said before.
   private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 128 << 10, high: 256 << 10)
 
-  @Sendable private static func prepare(_ channel: any Channel) -> EventLoopFuture<any Channel> {
+  /// A tubus stream with what reads it, which is there before anything can come or end.
+  private struct PreparedStream: Sendable {
+    let channel: any Channel
+    let reader: NIOLoopBound<StreamReader>
+  }
+
+  @Sendable private static func prepare(_ channel: any Channel) -> EventLoopFuture<PreparedStream> {
     channel.eventLoop.makeCompletedFuture {
       try channel.syncOptions?.setOption(.autoRead, value: false)
       try channel.syncOptions?.setOption(.writeBufferWaterMark, value: waterMark)
-      return channel
+      let reader = StreamReader()
+      try channel.pipeline.syncOperations.addHandler(reader)
+      return PreparedStream(channel: channel, reader: NIOLoopBound(reader, eventLoop: channel.eventLoop))
     }
   }
 }

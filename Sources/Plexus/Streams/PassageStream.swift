@@ -13,7 +13,8 @@ public final class PassageStream: Sendable {
   public let peer: IdentityName
   /// Whether TLS 1.3 protects it. Where it does not, it is obscured by a 64-bit secret, which hides it from nobody who tries.
   public let isEncrypted: Bool
-  /// The stream as a NIO channel, with `autoRead` off, for those who bring handlers. Either use this, or what reads and writes here.
+  /// The stream as a NIO channel, with `autoRead` off, for those who bring handlers. Either use this, or what reads and writes here. What has
+  /// come already waits until it is asked for.
   public let channel: any Channel
   let path: StreamPath
   private let keeper: Task<Passage?, any Error>?
@@ -21,13 +22,15 @@ public final class PassageStream: Sendable {
   private let isSuccessorTaken = Atomic(false)
   private let reader: NIOLoopBound<StreamReader>
 
-  /// On the channel's event loop.
-  init(channel: any Channel, path: StreamPath, isEncrypted: Bool, plexus: Plexus?) {
+  /// - Parameter reader: in the channel's pipeline, right behind TLS.
+  init(
+    channel: any Channel, reader: NIOLoopBound<StreamReader>, path: StreamPath, isEncrypted: Bool, plexus: Plexus?
+  ) {
     self.channel = channel
     self.path = path
     self.isEncrypted = isEncrypted
     peer = path.peer
-    reader = NIOLoopBound(StreamReader(on: channel), eventLoop: channel.eventLoop)
+    self.reader = reader
     // Owned by the stream: it ends with the channel, and at the latest in `close()` or `deinit`.
     keeper = plexus.map { plexus in Task { try await PathKeeper(plexus: plexus, path: path).run() } }
   }
@@ -43,7 +46,7 @@ public final class PassageStream: Sendable {
     }
   }
 
-  /// The next bytes of the peer; nil once it has closed the stream.
+  /// The next bytes of the peer; nil once it has closed the stream, or this side has.
   ///
   /// - Throws: ``PlexusError`` (`streamBroken`, `notAuthenticated`), or `CancellationError`. One task reads at a time.
   public func read() async throws -> ByteBuffer? {
@@ -51,7 +54,7 @@ public final class PassageStream: Sendable {
     let id = StreamReader.ReadID()
     do {
       return try await withTaskCancellationHandler {
-        try await channel.eventLoop.flatSubmit { [channel, reader] in reader.value.next(id, on: channel) }.get()
+        try await channel.eventLoop.flatSubmit { [reader] in reader.value.next(id, on: reader.eventLoop) }.get()
       } onCancel: {
         channel.eventLoop.execute { [reader] in reader.value.cancel(id) }
       }
