@@ -7,7 +7,7 @@ import Testing
 /// What a reader is told who comes late, or waits for the end.
 @Suite struct StreamReaderTests {
   @Test func whatCameUnaskedBeforeTheEndIsReadAfterIt() throws {
-    try withReader { reader, channel in
+    try withReader { (reader, channel) throws in
       channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(string: "short")))
       channel.pipeline.syncOperations.fireChannelInactive()
       #expect(try told(reader, channel).get() == ByteBuffer(string: "short"))
@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test func aStreamThatBrokeBeforeAnybodyReadIsBrokenForWhoeverReads() throws {
-    try withReader { reader, channel in
+    try withReader { (reader, channel) throws in
       channel.pipeline.syncOperations.fireErrorCaught(ChannelError.inputClosed)
       #expect(throws: ChannelError.self) { _ = try told(reader, channel).get() }
       channel.pipeline.syncOperations.fireChannelInactive()
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func whoeverWaitsWhileItsOwnSideClosesIsToldTheEnd() throws {
-    try withReader { reader, channel in
+    try withReader { (reader, channel) throws in
       let waiting = Answer(reader.next(StreamReader.ReadID(), on: channel.eventLoop))
       reader.stop()
       channel.pipeline.syncOperations.fireErrorCaught(ChannelError.inputClosed)
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func whatAProgramsOwnHandlersAskedForIsTheirs() throws {
-    try withReader { reader, channel in
+    try withReader { (reader, channel) throws in
       channel.pipeline.syncOperations.read()
       channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(string: "theirs")))
       #expect(try channel.readInbound(as: ByteBuffer.self) == ByteBuffer(string: "theirs"))
