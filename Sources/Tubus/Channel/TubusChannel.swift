@@ -165,8 +165,10 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
   func read0() {
     isReadPending = true
     guard !isDelivering else { return }
-    // The driver knows no connection that has ended; what it had brought is still here.
-    if ending != nil { deliver() } else { driver.serve(self) }
+    // The driver serves no connection that has ended; what it had brought is still here.
+    guard ending != nil else { return driver.serve(self) }
+    deliver()
+    driver.didRead(self)
   }
 
   func close0(error: any Error, mode: CloseMode, promise: EventLoopPromise<Void>?) {
@@ -232,12 +234,16 @@ final class TubusChannel: Channel, ChannelCore, @unchecked Sendable {
     // Nothing of it leaves any more, however long a reader takes for the rest.
     failWrites(ending)
     deliver()
-    // A reader that was held back gets the rest first.
-    if isClosing || connection.readableBytes == 0 || ending != .closedByPeer { finish() }
+    // A reader that was held back gets the rest first. The channel of a peer that has proved nothing has no reader, and never will.
+    let hasRest = connection.readableBytes > 0 && ending == .closedByPeer && connection.isPeerProven
+    if isClosing || !hasRest { finish() }
   }
 
   /// Whether the connection is over, though something of it may still be to read.
   var hasEnded: Bool { ending != nil }
+
+  /// Whether the connection is over, and something of it is still to be read.
+  var isUnread: Bool { hasEnded && !isClosed }
 
   /// Nobody can read what is left any more: the port is closed.
   func drop() { finish() }

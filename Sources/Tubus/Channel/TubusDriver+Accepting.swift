@@ -27,39 +27,62 @@ extension TubusDriver {
 
   /// A datagram that is nothing of a connection we know: of somebody unknown, or of a peer that begins anew.
   func meet(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, now: Instant) {
-    if peers[source] != nil { return challenge(datagram, from: source, now: now) }
-    guard let acceptance, acceptance.peer == nil || acceptance.peer == source,
-      peers.count < acceptance.maximumConnections
+    if let known = peers[source] { return challenge(known, datagram, from: source, now: now) }
+    guard let acceptance, acceptance.peer == nil || acceptance.peer == source, hasRoom(acceptance),
+      let peer = answer(datagram, from: source, acceptance, now: now)
     else { return }
-    var connection = TubusConnection(
-      role: .acceptor, configuration: acceptance.configuration, seed: .random(in: .min ... .max), now: now)
-    guard connection.receive(datagram, now: now) == .taken else { return }
-    let peer = makePeer(connection, source)
     peers[source] = peer
     unproven.append(source)
-    if unproven.count > Self.maximumUnproven { dropOldestUnproven() }
+    // In the place of one that goes there may be another one of its address.
+    while unproven.count > Self.maximumUnproven { dropOldestUnproven() }
     touch(peer)
+  }
+
+  private func hasRoom(_ acceptance: Acceptance) -> Bool { peers.count + unread.count < acceptance.maximumConnections }
+
+  /// The acceptor of a link; nil where the datagram is none.
+  private func answer(
+    _ datagram: UnsafeRawBufferPointer, from source: Endpoint, _ acceptance: Acceptance, now: Instant
+  ) -> Peer? {
+    var connection = TubusConnection(
+      role: .acceptor, configuration: acceptance.configuration, seed: .random(in: .min ... .max), now: now)
+    connection.receiveAllowance = freeBytes
+    guard connection.receive(datagram, now: now) == .taken else { return nil }
+    return makePeer(connection, source)
   }
 
   private func dropOldestUnproven() {
     let oldest = unproven.removeFirst()
     guard let peer = peers[oldest], !peer.channel.connection.isPeerProven else { return }
-    remove(peer, at: oldest)
-    // A channel and its pipeline hold each other until it has ended.
-    peer.channel.end(.notLinked)
+    drop(peer, at: oldest)
+  }
+
+  /// Lets go of a peer that has proved nothing, for another one.
+  private func drop(_ peer: Peer, at endpoint: Endpoint) {
+    peer.channel.connection.replace()
+    // The channel ends by it: a channel and its pipeline hold each other until then.
+    takeEvents(of: peer)
+    remove(peer, at: endpoint)
   }
 
   /// A peer that we know may have begun anew, or somebody forges its address: whoever answers our ping is the one.
-  private func challenge(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, now: Instant) {
-    guard let acceptance, peers[source]?.channel.connection.role == .acceptor else { return }
-    if let challenger = challengers[source], challenger.channel.connection.receive(datagram, now: now) == .taken {
-      return touch(challenger)
+  private func challenge(
+    _ known: Peer, _ datagram: UnsafeRawBufferPointer, from source: Endpoint, now: Instant
+  ) {
+    guard let acceptance, known.channel.connection.role == .acceptor else { return }
+    let former = challengers[source]
+    if let former {
+      if receive(datagram, from: 0, segment: datagram.count, former, now: now) > 0 { return }
+      // It is about to be taken on; whoever links meanwhile does so again.
+      if former.channel.connection.isPeerProven { return }
+    } else if challengers.count >= Self.maximumUnproven {
+      return
     }
-    guard challengers.count < Self.maximumUnproven else { return }
-    var connection = TubusConnection(
-      role: .acceptor, configuration: acceptance.configuration, seed: .random(in: .min ... .max), now: now)
-    guard connection.receive(datagram, now: now) == .taken else { return }
-    let challenger = makePeer(connection, source)
+    // Where something of the old one is still to be read there will be two.
+    guard !known.channel.isUnread || hasRoom(acceptance),
+      let challenger = answer(datagram, from: source, acceptance, now: now)
+    else { return }
+    if let former { drop(former, at: source) }
     challengers[source] = challenger
     touch(challenger)
   }
@@ -81,6 +104,11 @@ extension TubusDriver {
       remove(old, at: endpoint)
       peers[endpoint] = peer
     }
-    acceptance?.accept(peer.channel)
+    guard let acceptance else {
+      // Nobody takes it on any more. The peer is told, and nothing that it sent is kept.
+      peer.channel.connection.abort(now: now)
+      return peer.channel.end(.aborted)
+    }
+    acceptance.accept(peer.channel)
   }
 }

@@ -14,11 +14,13 @@ final class TubusDriver: ChannelInboundHandler {
   let eventLoop: any EventLoop
   private let bufferLimit: Int
   var peers: [Endpoint: Peer] = [:]
-  /// Peers that may have begun anew: they replace the old once they are proved.
+  /// Peers that may have begun anew: they replace the old once they are proved, or take its place where it goes before. Each stands
+  /// beside a peer of the same address.
   var challengers: [Endpoint: Peer] = [:]
   var unproven: [Endpoint] = []
-  /// Channels whose connection has ended while something of it is still to be read.
-  private var unread: [ObjectIdentifier: TubusChannel] = [:]
+  /// Connections that have ended while something of them is still to be read. They count among the others, and so does what they hold:
+  /// peers that come, write and go must not fill the memory.
+  private(set) var unread: [ObjectIdentifier: Peer] = [:]
   var acceptance: Acceptance?
   private var touched: [Peer] = []
   var deadlines = Heap<Deadline>()
@@ -113,11 +115,11 @@ final class TubusDriver: ChannelInboundHandler {
 
   /// Takes datagrams of a peer, which the kernel may have put together. Returns where it stopped, because a datagram is not the
   /// peer's.
-  private func receive(
+  func receive(
     _ bytes: UnsafeRawBufferPointer, from start: Int, segment: Int, _ peer: Peer, now: Instant
   ) -> Int {
     let channel = peer.channel
-    channel.connection.receiveAllowance = peer.buffered + max(bufferLimit - bufferedBytes, 0)
+    channel.connection.receiveAllowance = peer.buffered + freeBytes
     var start = start
     while start < bytes.count {
       let end = min(start + segment, bytes.count)
@@ -173,12 +175,14 @@ final class TubusDriver: ChannelInboundHandler {
     peer.isServing = false
     if channel.connection.isFinished {
       remove(peer, at: channel.remoteEndpoint)
-      if !channel.isClosed { unread[ObjectIdentifier(channel)] = channel }
     } else {
       account(for: peer)
       schedule(peer)
     }
   }
+
+  /// What all connections together may still buffer, bytes.
+  var freeBytes: Int { max(bufferLimit - bufferedBytes, 0) }
 
   private func account(for peer: Peer) {
     let buffered = peer.channel.connection.bufferedBytes
@@ -200,17 +204,40 @@ final class TubusDriver: ChannelInboundHandler {
     }
   }
 
+  /// Lets go of a connection, for which nothing is sent or received any more. May be called again.
   func remove(_ peer: Peer, at endpoint: Endpoint) {
-    if peers[endpoint] === peer { peers[endpoint] = nil }
     if challengers[endpoint] === peer { challengers[endpoint] = nil }
-    if !peer.channel.connection.isPeerProven { unproven.removeAll { $0 == endpoint } }
+    if peers[endpoint] === peer {
+      peers[endpoint] = nil
+      if !peer.channel.connection.isPeerProven { unproven.removeAll { $0 == endpoint } }
+      if let challenger = challengers.removeValue(forKey: endpoint) {
+        peers[endpoint] = challenger
+        unproven.append(endpoint)
+      }
+    }
     peer.scheduled = nil
-    bufferedBytes -= peer.buffered
-    peer.buffered = 0
+    if peer.channel.isUnread {
+      unread[ObjectIdentifier(peer.channel)] = peer
+      account(for: peer)
+    } else {
+      discount(peer)
+    }
+  }
+
+  /// Something was read of a channel whose connection has ended.
+  func didRead(_ channel: TubusChannel) {
+    if let peer = unread[ObjectIdentifier(channel)] { account(for: peer) }
   }
 
   /// A channel has ended for its user, too.
-  func forget(_ channel: TubusChannel) { unread[ObjectIdentifier(channel)] = nil }
+  func forget(_ channel: TubusChannel) {
+    if let peer = unread.removeValue(forKey: ObjectIdentifier(channel)) { discount(peer) }
+  }
+
+  private func discount(_ peer: Peer) {
+    bufferedBytes -= peer.buffered
+    peer.buffered = 0
+  }
 
   // MARK: Sending
 
@@ -260,7 +287,7 @@ final class TubusDriver: ChannelInboundHandler {
       peer.onLinked = nil
       peer.channel.end(.aborted)
     }
-    for channel in Array(unread.values) { channel.drop() }
+    for peer in Array(unread.values) { peer.channel.drop() }
     context.fireChannelInactive()
   }
 

@@ -14,7 +14,7 @@ import NIOPosix
 /// }
 /// ```
 public final class TubusEndpoint: Sendable {
-  /// What all connections of the endpoint may hold for their applications and beyond gaps together, bytes.
+  /// What all connections of the endpoint may hold for their applications and beyond gaps together, bytes, also after their end.
   public static let defaultBufferLimit = 256 << 20
 
   private let socket: UDPSocket
@@ -27,7 +27,8 @@ public final class TubusEndpoint: Sendable {
   /// Binds a UDP port; port 0 takes any free one.
   ///
   /// - Parameters:
-  ///   - bufferLimit: What all its connections may hold for their applications and beyond gaps together, bytes.
+  ///   - bufferLimit: What all its connections may hold for their applications and beyond gaps together, bytes. What came of a peer that has
+  ///     gone counts until it is read or its channel closed.
   ///   - usesOffload: Whether the kernel may cut and gather datagrams. Without, there is one datagram a call, and the same result.
   /// - Throws: `UDPSocketError` when the port is taken or the address is not of this host.
   public static func bind(
@@ -109,7 +110,7 @@ public final class TubusEndpoint: Sendable {
   ///
   /// - Parameters:
   ///   - peer: The only address to accept; nil for any.
-  ///   - maximumConnections: Peers beyond are not answered.
+  ///   - maximumConnections: Peers beyond are not answered. One that has gone counts until what it had sent is read or its channel closed.
   ///   - initializer: Sets the pipeline up, on the channel's event loop, before anything is read. If it fails, that peer
   ///     is shut down.
   /// - Throws: ``TubusEndpointError/alreadyListening``, or `ChannelError.ioOnClosedChannel` if the endpoint is closed.

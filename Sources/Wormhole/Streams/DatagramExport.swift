@@ -5,7 +5,6 @@ import NIOPosix
 /// The socket of one flow of datagrams towards an exported service. Lives on the tunnel's event loop.
 final class DatagramExport: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
-  typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
   private let flow: DatagramFlow
   private let service: ExportedService
@@ -50,10 +49,9 @@ final class DatagramExport: ChannelInboundHandler {
   private func begin(_ channel: any Channel) {
     guard let address = channel.remoteAddress, flow.isOpen else { return channel.close(promise: nil) }
     flow.onEnd = { channel.close(promise: nil) }
-    flow.flushOutput = { channel.flush() }
-    flow.output = { datagram in
-      channel.write(AddressedEnvelope(remoteAddress: address, data: datagram), promise: nil)
-    }
+    let outlet = DatagramOutlet(channel)
+    flow.flushOutput = { outlet.flush() }
+    flow.output = { datagram in outlet.write(datagram, to: address) }
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) { flow.send(unwrapInboundIn(data).data) }

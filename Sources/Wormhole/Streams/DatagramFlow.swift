@@ -4,10 +4,11 @@ import NIOCore
 /// bytes.
 ///
 /// The tunnel loses nothing, but datagrams that come faster than it takes them are dropped here, as they would be by any other path:
-/// what is late is of no use to who sent it.
+/// what is late is of no use to who sent it. Those that come out of it faster than the network takes them are dropped by
+/// ``DatagramOutlet``, so that credit can be given for all of them at once.
 final class DatagramFlow: LocalSide {
   private var stream: (tunnel: TunnelHandler, id: UInt32)?
-  /// Sends a datagram on this machine; nil until the socket is there.
+  /// Sends a datagram on this machine, or drops it; nil until the socket is there.
   var output: ((ByteBuffer) -> Void)? { didSet { sendEarly() } }
   /// Called at the end of some datagrams.
   var flushOutput: (() -> Void)?

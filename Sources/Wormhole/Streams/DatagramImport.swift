@@ -5,10 +5,11 @@ import NIOPosix
 /// The UDP port of an imported service: a flow for each client that sends to it. Lives on the importer's event loop.
 final class DatagramImport: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
-  typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
   private let service: ImportedService
   private let importer: ImporterState
+  /// All flows share the port, and what may wait at it.
+  private let outlet: DatagramOutlet
   private var flows: [SocketAddress: DatagramFlow] = [:]
 
   /// Each is a socket on the other end.
@@ -22,15 +23,16 @@ final class DatagramImport: ChannelInboundHandler {
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_536))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(DatagramImport(service, state.value))
+          try channel.pipeline.syncOperations.addHandler(DatagramImport(service, state.value, DatagramOutlet(channel)))
         }
       }
       .bind(to: address).get()
   }
 
-  private init(_ service: ImportedService, _ importer: ImporterState) {
+  private init(_ service: ImportedService, _ importer: ImporterState, _ outlet: DatagramOutlet) {
     self.service = service
     self.importer = importer
+    self.outlet = outlet
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -60,10 +62,9 @@ final class DatagramImport: ChannelInboundHandler {
       importer.warn("a client of \(service) was refused: \(error)")
       return nil
     }
-    flow.output = { datagram in
-      context.write(self.wrapOutboundOut(AddressedEnvelope(remoteAddress: client, data: datagram)), promise: nil)
-    }
-    flow.flushOutput = { context.flush() }
+    let outlet = outlet
+    flow.output = { datagram in outlet.write(datagram, to: client) }
+    flow.flushOutput = { outlet.flush() }
     flow.onEnd = { [weak self] in self?.flows[client] = nil }
     flows[client] = flow
     return flow

@@ -9,10 +9,10 @@ extension WormholeImporter {
   ///   - input: Where the client's bytes come from: a pipe, socket or terminal. It is duplicated.
   ///   - output: Where the service's bytes go; the same.
   ///   - service: Which of the far end's services; its address is of no meaning.
-  /// - Throws: ``WormholeError`` when a descriptor cannot be waited on, as is so for a file and for /dev/null.
+  /// - Throws: ``WormholeError`` when a descriptor cannot be waited on, as is so for a file and for /dev/null, or cannot be duplicated.
   public func carry(input: CInt, output: CInt, to service: ImportedService) async throws {
     guard Self.canBeAwaited(input), Self.canBeAwaited(output) else { throw Self.refusal("one is a device") }
-    let pair = (dup(input), dup(output))
+    let pair = try Self.duplicates(of: input, output)
     let bootstrap = NIOPipeBootstrap(group: eventLoop)
       .channelOption(.autoRead, value: false)
       .channelOption(.allowRemoteHalfClosure, value: true)
@@ -45,6 +45,19 @@ extension WormholeImporter {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return false }
     return status.st_mode & S_IFMT != S_IFCHR || isatty(descriptor) == 1
+  }
+
+  /// NIO traps at a descriptor that is none.
+  private static func duplicates(of input: CInt, _ output: CInt) throws -> (CInt, CInt) {
+    let first = dup(input)
+    guard first >= 0 else { throw refusal(String(cString: strerror(errno))) }
+    let second = dup(output)
+    guard second >= 0 else {
+      let code = errno
+      LibC.close(first)
+      throw refusal(String(cString: strerror(code)))
+    }
+    return (first, second)
   }
 
   private static func refusal(_ reason: String) -> WormholeError {
