@@ -117,6 +117,29 @@ import Testing
     #expect(sent.count > 5 * 150 && perFinder.allSatisfy { $0 > 0 })
   }
 
+  /// Somebody in the acceptor's network sees the inviter's choice, and sends the same bytes from elsewhere.
+  @Test func aCopyOfTheChoiceDoesNotDivertThePath() throws {
+    var random = SeededGenerator(seed: 12)
+    let place = Endpoint(address: .v4(0xC633_6401), port: 4000)
+    let (inviter, copyist) = (
+      Endpoint(address: .v4(0xC633_6402), port: 5000), Endpoint(address: .v4(0xC0A8_0166), port: 6000)
+    )
+    let (own, peer) = (offer(NATTraits(), random: &random), offer(NATTraits(), random: &random))
+    let keys = CheckKeys(role: .inviting, own: peer.keyShare, peer: own.keyShare)
+    var finder = PathFinder(
+      role: .accepting, own: own, peer: peer, bases: [CheckBase(Endpoint(address: .v4(0xC0A8_0102), port: 4000))],
+      now: .zero, generator: random.split())
+    func take(_ content: CheckMessage.Content, from source: Endpoint) {
+      let message = CheckMessage(content, id: STUNTransactionID(using: &random))
+      finder.receive(Datagram(from: source, payload: message.encoded(keys: keys)), on: 0, now: .zero)
+    }
+    let choice = CheckMessage.Content.request(priority: 1, nomination: .init(number: 3, place: place))
+    take(choice, from: inviter)
+    take(choice, from: copyist)
+    take(.begin(nomination: 3), from: inviter)
+    #expect(try finder.pollOutcome()?.get().peer == inviter)
+  }
+
   @Test func strangersNeitherEndNorProlongASearch() {
     var random = SeededGenerator(seed: 9)
     let (own, peer) = (offer(NATTraits(), random: &random), offer(NATTraits(), random: &random))

@@ -62,4 +62,34 @@ import Wormhole
     await exporting.close()
     await service.stop()
   }
+
+  /// What is still under way holds the stream for as long as the far end may come back, here five minutes.
+  @Test func aCancelledTunnelEndsThoughItsFarEndWentWithoutAWord() async throws {
+    let service = try await TestService.start(.echo)
+    let (here, there) = (try await Self.freePort(), try await Self.freePort())
+    let log = TestLog()
+    var configuration = Self.configuration(1)
+    configuration.silenceTimeout = .seconds(300)
+    let exporter = WormholeExporter([.on(service)], logger: log.logger)
+    let exporting = TubusTunnel(.accepting, local: there, remote: here, configuration: configuration)
+    let exporterRun = Self.keep(exporting, on: TCPTunnel.loop, log: log) { try await exporter.run($0) }
+    let importer = try await WormholeImporter.listen(
+      for: [ImportedService(address: .loopback(0))], on: TCPTunnel.loop, logger: log.logger)
+    let port = importer.localAddresses[0].port ?? 0
+    let importing = TubusTunnel(.connecting, local: here, remote: there, configuration: configuration)
+    let importerRun = Self.keep(importing, on: importer.eventLoop, log: log) { try await importer.run($0) }
+    #expect(try await TestClient.echo([1, 2, 3], with: port) == [1, 2, 3])
+    // Its socket closed under it, the tunnel says nothing.
+    await exporting.close()
+    exporterRun.cancel()
+    try await TestClient.connect(to: port).executeThenClose { _, outbound in
+      try await outbound.write(ByteBuffer(repeating: 1, count: 100_000))
+      importerRun.cancel()
+      _ = try? await importerRun.value
+    }
+    _ = try? await exporterRun.value
+    await importing.close()
+    await importer.close()
+    await service.stop()
+  }
 }
