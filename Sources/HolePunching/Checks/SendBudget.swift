@@ -9,8 +9,8 @@ import Synchronization
 final class SendBudget: Sendable {
   /// What a datagram is for. What matters less leaves room for the rest, also for that of other searches.
   enum Purpose: Int {
-    case guess = 165
-    case check = 180
+    case guess = 175
+    case check = 183
     /// Answers, and what the peers agree by: a path that works is not lost for further checks.
     case agreement = 190
 

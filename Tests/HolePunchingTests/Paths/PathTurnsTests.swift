@@ -98,11 +98,11 @@ import Testing
       while budget.take(address, for: purpose, now: now) != nil { count += 1 }
       return count
     }
-    #expect(takeAll(.guess, at: .zero) == 165)
-    #expect(takeAll(.check, at: .zero) == 15 && takeAll(.guess, at: .zero) == 0)
-    #expect(takeAll(.agreement, at: .zero.advanced(by: .milliseconds(999))) == 10)
+    #expect(takeAll(.guess, at: .zero) == 175)
+    #expect(takeAll(.check, at: .zero) == 8 && takeAll(.guess, at: .zero) == 0)
+    #expect(takeAll(.agreement, at: .zero.advanced(by: .milliseconds(999))) == 7)
     #expect(budget.take(.v4(2), for: .guess, now: .zero) == 1)
-    // The ten of the last instant are still of this second.
-    #expect(takeAll(.agreement, at: .zero.advanced(by: .seconds(1))) == 180)
+    // The seven of the last instant are still of this second.
+    #expect(takeAll(.agreement, at: .zero.advanced(by: .seconds(1))) == 183)
   }
 }
