@@ -57,7 +57,7 @@ extension Plexus {
     try Task.checkCancellation()
     for failure in failures where isMain && !servers.isEmpty { telemetry.tell(.serverUnresolved(failure)) }
     if servers.isEmpty, let failure = failures.first { throw failure }
-    let report = try await STUNClient.discoverMapping(on: socket, servers: servers) { event in
+    let report = try await STUNClient.discoverMapping(on: socket, servers: servers, retransmission: .brief) { event in
       if isMain, case .serverFailed(let server, let outcome) = event { telemetry.tell(.serverFailed(server, outcome)) }
     }
     if isMain { telemetry.tell(.mapped(report)) }

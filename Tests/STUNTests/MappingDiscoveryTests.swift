@@ -106,6 +106,14 @@ import Testing
     #expect(run.events.map(\.time).first == 3000)
   }
 
+  @Test func whoeverWaitsBrieflyAsksSixTimes() throws {
+    let network = ExplorerBench(servers: [.scripted(Self.first) { _ in nil }])
+    let run = try network.explore(
+      configuration: .init(scope: .mapping, budget: .seconds(3), retransmission: .brief))
+    #expect(run.sent.map(\.time) == [0, 500, 1000, 1500, 2000, 2500])
+    #expect(run.report.duration == .seconds(3))
+  }
+
   @Test(arguments: [0, 1])
   func lostRequestsAndLostAnswersAreMadeUpFor(_ direction: Int) throws {
     let server = try #require(Endpoint(Self.first))
