@@ -30,8 +30,14 @@ func makePeers(_ count: Int, known: PlexusPeer, in lab: Lab) async throws -> [Pl
 func expectMatchingPassages(
   _ one: PlexusPeer, _ other: PlexusPeer, sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
-  let ones = try await one.waitForPassages(with: other)
-  let others = try await other.waitForPassages(with: one)
+  var ones = try await one.waitForPassages(with: other)
+  var others = try await other.waitForPassages(with: one)
+  // Where there were several, one of the two may be later to write down its last.
+  let end = ContinuousClock.now + .seconds(10)
+  while ones.last?.secret != others.last?.secret, ContinuousClock.now < end {
+    try await Task.sleep(for: .milliseconds(20))
+    (ones, others) = (one.passages(with: other), other.passages(with: one))
+  }
   let (mine, theirs) = (try #require(ones.last), try #require(others.last))
   #expect(mine.outer == theirs.peer, sourceLocation: sourceLocation)
   #expect(mine.peer == theirs.outer, sourceLocation: sourceLocation)
